@@ -111,6 +111,8 @@ def run(
     for line in _told(placement):
         print(*wrap(line, WIDTH, subsequent_indent="  "), sep="\n")
     print(cost)
+    if cost.accesses is not None:
+        print(*cost.accesses.lines(), sep="\n")
     if counted is not None:
         print(counted)
 

@@ -136,15 +136,26 @@ class MemoryAccesses:
             "energy_nj": UNKNOWN if energy is None else list(energy),
         }
 
+    def summary(self) -> list[str]:
+        """Tell sums of numbers and energy, in a line each."""
+        told = [("memory", self.inference)] + ([] if self.learning is None else [("learning", self.learning)])
+        return [
+            f"{title}: {counted(sum(k.read for k in kinds))} numbers read, {counted(sum(k.written for k in kinds))} "
+            f"written, energy {self._energy(kinds)}"
+            for title, kinds in told
+        ]
+
+    def _energy(self, kinds: tuple[Accesses, ...]) -> str:
+        energy = self.energy_nj(kinds)
+        return UNKNOWN if energy is None else f"{energy[0]:.4g} to {energy[1]:.4g} nJ"
+
     def lines(self) -> list[str]:
         """Tell them, a line a kind."""
         told = [("memory accesses of inference", self.inference)]
         told += [] if self.learning is None else [("memory accesses of learning", self.learning)]
         lines = []
         for title, kinds in told:
-            energy = self.energy_nj(kinds)
-            nj = UNKNOWN if energy is None else f"{energy[0]:.4g} to {energy[1]:.4g} nJ"
-            lines.append(f"{title}: energy {nj}")
+            lines.append(f"{title}: energy {self._energy(kinds)}")
             lines += [f"  {k.name:<24}{counted(k.read):>14} read {counted(k.written):>14} written" for k in kinds]
         whose = f"figures of {self.technology}, of no chip here: " if self.technology else ""
         source = "no figure of an access is known" if self.figure is None else f"{whose}{self.figure.source}"

@@ -181,7 +181,7 @@ class Estimate:
         lines = [f"Estimate for '{self.profile}', {of_what}"]
         lines += _lines("inference", self.inference)
         lines += [] if self.learning is None else _lines("learning adds at least", self.learning)
-        lines += [] if self.accesses is None else self.accesses.lines()
+        lines += [] if self.accesses is None else self.accesses.summary()
         for chip in self.chips:
             lines += [f"figures of {chip}, not of '{self.profile}'"]
         for title, entries in (("source", self.sources), ("left out", self.leaves_out)):
