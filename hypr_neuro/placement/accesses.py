@@ -140,8 +140,8 @@ class MemoryAccesses:
         """Tell sums of numbers and energy, in a line each."""
         told = [("memory", self.inference)] + ([] if self.learning is None else [("learning", self.learning)])
         return [
-            f"{title}: {counted(sum(k.read for k in kinds))} numbers read, {counted(sum(k.written for k in kinds))} "
-            f"written, energy {self._energy(kinds)}"
+            f"{title}: {counted(sum(k.read for k in kinds))} read, {counted(sum(k.written for k in kinds))} written, "
+            f"energy {self._energy(kinds)}"
             for title, kinds in told
         ]
 
