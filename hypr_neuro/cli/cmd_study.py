@@ -32,7 +32,7 @@ ACTIONS = ("run", "status", "table", "best", "plot", "export", "rerun", "schema"
 FIGURES, OTHERS = ("curve", "map", "pareto", "importance", "sensitivity"), ("best", "mean")
 LEAST = "memory bits"
 RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
-SAMPLERS = ("grid", "random", "tpe", "nsga2")
+SAMPLERS = ("grid", "random", "tpe", "nsga2", "one_at_a_time")
 EXAMPLES = (
     "hypr-neuro study widths.yaml --out runs/widths",
     "hypr-neuro study --network runs/a/network.h5 --data digits --vary weight_bits=2:8 --out runs/w",
@@ -167,7 +167,7 @@ def run(
         elif action == "best":
             show_best(plan, within, costs, write, json)
         elif action == "plot":
-            shown = {"over": _names(over), "others": others, "objectives": _objectives(objective or [], plan)}
+            shown = {"over": _names(over, plan), "others": others, "objectives": _objectives(objective or [], plan)}
             draw_plot(plan, write, figure, shown, within, costs, json)
         elif action == "export":
             write_export(plan, out, within, costs, json)
@@ -269,11 +269,12 @@ def _finish(plan: StudyPlan, folder: Path, where: Where, json: bool) -> None:
         print(f"{done} of {plan.total} trials are finished; the same command goes on", file=sys.stderr)
 
 
-def _names(text: str | None) -> list[str]:
+def _names(text: str | None, plan: StudyPlan) -> list[str]:
     """Return fields by full name of what is given as A or A,B."""
     from hypr_neuro.studies.fields import full_name
 
-    return [] if text is None else [full_name(name.strip()) for name in text.split(",")]
+    names = [] if text is None else [name.strip() for name in text.split(",")]
+    return [name if name in plan.study.vary else full_name(name) for name in names]
 
 
 def _objectives(given: list[str], plan: StudyPlan) -> dict[str, Any] | None:

@@ -22,6 +22,8 @@ SHOWN = (
     "start accuracy",
     "start squared error",
     "gap",
+    "accuracy loss",
+    "squared error loss",
     "memory bits",
     "energy nJ",
     "zeroed",
@@ -132,6 +134,10 @@ def _heading(name: str, part: str) -> str:
     """Return the head of a column: figures by the part of the data on which they were taken."""
     if name in (ACCURACY, ERROR):
         return part
+    from hypr_neuro.studies.columns import short
+
+    if "@" in name:
+        return short(name)
     return name.rpartition(".")[2].removesuffix(f" {ACCURACY}").removesuffix(f" {ERROR}").replace("_", " ")
 
 
@@ -144,6 +150,8 @@ def _cell(row: dict[str, Any], name: str) -> str:
     value, spread = row.get(name), row.get(f"{name} sd")
     if name == PROFILE:
         return cell_text(name, value)
+    if isinstance(value, float) and name.endswith("accuracy loss"):
+        return f"{100 * value:+.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
     if isinstance(value, float) and "accuracy" in name:
         return f"{value:.1%}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
     return show(value) + (f" ± {spread:.3g}" if spread else "")
@@ -151,7 +159,10 @@ def _cell(row: dict[str, Any], name: str) -> str:
 
 def full_columns(plan: StudyPlan, names: Sequence[str]) -> list[str]:
     """Return columns by full name, where the last part of a field's name is given."""
-    return [next((one for one in plan.study.vary if one.rpartition(".")[2] == name), name) for name in names]
+    from hypr_neuro.studies.fields import key_of
+
+    last = {"@".join(filter(None, key_of(one))): one for one in plan.study.vary}
+    return [last.get(name, name) for name in names]
 
 
 def write_export(plan: StudyPlan, out: Path | None, within: float, least: Sequence[str], json: bool) -> None:
@@ -199,7 +210,7 @@ def show_best(plan: StudyPlan, within: float, least: Sequence[str], write: Path 
     print(chosen.rule)
     for text in chosen.row.get(WARNED, ()):
         print(f"warning: {text}")
-    others = {name: value for name, value in (plan.study.set | settings).items() if section_of(name) != PROFILE}
+    others = {name: value for name, value in plan.study.stated(settings).items() if section_of(name) != PROFILE}
     if others:
         given = ", ".join(f"{name} = {value}" for name, value in others.items())
         print(f"no numbers of a profile, give them beside it: {given}")
@@ -225,8 +236,11 @@ def draw_plot(
         raise InputError(f"--write {file}: rule: a name that ends in .png or .svg")
     results = results_of(plan)
     _tell_earlier(results.rows)
+    if kind is None and results.base() is not None and len(results.fields) > 1:
+        kind = "sensitivity"
     start = results.start(within, full_columns(plan, least)) if kind == "sensitivity" else None
-    more = {"trials": results.trials, "start": start, "logarithmic": results.logarithmic, **shown}
+    found = None if start is None else results.sensitivity(start)
+    more = {"found": found, "logarithmic": results.logarithmic, **shown}
     picture = plotted(results.rows, results.fields, plan.study.title, file.suffix[1:], kind, **more)
     write_atomically(file, lambda temporary: _write(temporary, picture))
     emit({"figure": str(file)}, json)

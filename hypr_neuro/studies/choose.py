@@ -107,6 +107,5 @@ def _points(within: float) -> str:
 
 def profile_of(study: Study, row: dict[str, Any]) -> Profile:
     """Return the chip of a row, with the numbers that the study sets."""
-    settings = {**study.set, **{name: row[name] for name in study.values()}}
-    numbers = of_section(settings, PROFILE)
+    numbers = of_section(study.stated({name: row[name] for name in study.vary}), PROFILE)
     return overridden(load_profile(numbers.pop(PROFILE, study.profile)), numbers)

@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from hypr_neuro.errors import InputError, among
-from hypr_neuro.studies.fields import PROFILE
+from hypr_neuro.studies.fields import PROFILE, key_of
 from hypr_neuro.studies.spec import Direction
 from hypr_neuro.studies.work import REFUSED
 
@@ -18,6 +18,8 @@ SPREAD = " sd"
 """Ending of the column that holds a figure's standard deviation over seeds."""
 LARGE_IS_GOOD = ("accuracy", "agreement", "cosine")
 """Last words of figures that shall be large; all others, and what varies, cost something."""
+SHARES = ("accuracy", "agreement", "gap", "accuracy loss")
+"""Last words of figures that are shares of answers, shown in per cent."""
 NO_FIGURES = "study: no row of the table has figures yet; run the study first"
 
 
@@ -83,8 +85,11 @@ def values_of(rows: Sequence[Mapping[str, Any]], field: str) -> list[Any]:
 
 
 def short(field: str) -> str:
-    """Return the last part of a field's name, in words."""
-    last = field.rpartition(".")[2].replace("_", " ")
+    """Return the last part of a field's name, in words, with what it is of where it names one."""
+    key, of = key_of(field)
+    last = key.replace("_", " ")
+    if of:
+        return f"{last} of {of}"
     return f"{field.split('.')[-2].replace('_', ' ')} {last}" if field.startswith("network.") and "." in field else last
 
 
@@ -94,6 +99,6 @@ def cell_text(column: str, value: Any) -> str:
         return PurePath(str(value)).name
     if not is_number(value):
         return "–" if value is None or isinstance(value, float) else str(value)
-    if isinstance(value, float) and column.endswith(("accuracy", "agreement", "gap")):
+    if isinstance(value, float) and column.endswith(SHARES):
         return f"{value:.1%}"
     return f"{value:,}" if isinstance(value, int) else f"{value:.4g}"

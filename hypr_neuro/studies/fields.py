@@ -4,6 +4,7 @@ name                     what it sets
 =======================  ==============================================================================
 profile                  the chip, a name or the path of a YAML file
 precision.weight_bits    any number of the profile, by section and key
+weight_bits@NAME         a number that a rule of the profile may give, of single populations or connections
 network.layers.0.size    any entry of the network's specification
 training.rate            an option of `hn.train`
 quantize.rounding        an option of `hn.quantize`
@@ -20,8 +21,9 @@ from dataclasses import fields as fields_of
 from inspect import signature
 from typing import Any
 
-from hypr_neuro.errors import InputError, like
+from hypr_neuro.errors import InputError, among, like
 from hypr_neuro.profiles.override import profile_keys
+from hypr_neuro.profiles.rules import RULE_KEYS
 from hypr_neuro.quantizing.quantize import quantize
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.train.loop import train
@@ -54,6 +56,8 @@ def full_name(name: str) -> str:
     """
     if name.startswith(f"{NETWORK}."):
         return name
+    if "@" in name:
+        return _of_rule(name)
     known = [one for names in field_names().values() for one in names]
     if name in known:
         return name
@@ -67,6 +71,25 @@ def full_name(name: str) -> str:
             f"field: unknown '{name:.60}'{hint}; docs/studies.md says what can vary, `hypr-neuro study schema` lists it"
         )
     return ends[0]
+
+
+def _of_rule(name: str) -> str:
+    """Return the full name of a number that a rule gives: "precision.weight_bits@readout" for "weight_bits@readout"."""
+    key, _, pattern = name.partition("@")
+    full = next((one for one in RULE_KEYS if key in (one, one.rpartition(".")[2])), None)
+    if full is None:
+        raise InputError(f"field '{name:.80}': unknown {among(key, RULE_KEYS)} before @")
+    if not pattern:
+        raise InputError(
+            f"field '{name:.80}', rule: the name of a population or connection behind @, such as {full}@readout"
+        )
+    return f"{full}@{pattern}"
+
+
+def key_of(name: str) -> tuple[str, str]:
+    """Return the last part of a field's name, and what stands behind its @, "" where nothing does."""
+    key, _, pattern = name.partition("@")
+    return key.rpartition(".")[2], pattern
 
 
 def section_of(name: str) -> str:

@@ -10,6 +10,7 @@ from hypr_neuro.report.values import NOTHING, percent, show
 from hypr_neuro.studies.columns import (
     ACCURACY,
     ERROR,
+    SHARES,
     SPREAD,
     cell_text,
     counted,
@@ -28,7 +29,6 @@ from hypr_neuro.studies.work import REFUSED, WARNED
 MOST_ROWS = 2000
 """Rows that a page shows; of more, the best."""
 SCORES = (ACCURACY, ERROR)
-SHARES = ("accuracy", "agreement", "gap")
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,9 @@ def pictures_of(results: StudyResults, within: float, least: Costs) -> tuple[lis
         "Sensitivity": lambda: sensitivity_picture(results.sensitivity(results.start(within, least))),
         "Importance": lambda: importance_picture(results.importance()),
     }
+    if results.study.base is not None and len(results.fields) > 1:
+        # of one field at a time most pairs of values were not tried
+        del makers["Over the fields"], makers["Importance"]
     drawn, reasons = [], []
     for name, make in makers.items():
         picture, reason = tried(make)

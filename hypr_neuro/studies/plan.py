@@ -19,7 +19,6 @@ from hypr_neuro.exchange.loading import load
 from hypr_neuro.files.store import content_digest
 from hypr_neuro.graph.network import Network
 from hypr_neuro.profiles.profile import Profile, load_profile
-from hypr_neuro.studies.fields import PROFILE
 from hypr_neuro.studies.objectives import objectives_of
 from hypr_neuro.studies.rows import row_of
 from hypr_neuro.studies.search import Search
@@ -155,8 +154,7 @@ def prepare(study: Study, folder: Path) -> StudyPlan:
         check_fit(network.inputs, network.output_size, data)
         basis["network"] = network.digest()
     store = StudyFolder(folder)
-    named = study.values().get(PROFILE, [study.set.get(PROFILE, study.profile)])
-    profiles = {name: load_profile(name) for name in named}
+    profiles = {name: load_profile(name) for name in study.profiles()}
     chips = {name: content_digest(json.dumps(p.dump(), sort_keys=True), {}) for name, p in profiles.items()}
     sought = objectives_of(study, data)
     plan = StudyPlan(store, study, data, network, basis, chips, profiles, sought)

@@ -21,7 +21,7 @@ from hypr_neuro.studies.figures.shares import importance_picture
 from hypr_neuro.studies.importance import importance
 from hypr_neuro.studies.pareto import pareto_front
 from hypr_neuro.studies.reduced import reduced
-from hypr_neuro.studies.sensitivity import sensitivity
+from hypr_neuro.studies.sensitivity import Sensitivity, sensitivity
 from hypr_neuro.studies.spec import Direction
 
 KINDS = ("curve", "map", "pareto", "importance", "sensitivity")
@@ -44,6 +44,7 @@ def picture_of(
     start: Mapping[str, Any] | None = None,
     objectives: Mapping[str, Direction] | Sequence[str] | None = None,
     logarithmic: Sequence[str] = (),
+    found: Sensitivity | None = None,
 ) -> Picture:
     """Return a figure of the table.
 
@@ -68,6 +69,8 @@ def picture_of(
         Columns of the front, see `studies.pareto.pareto_front`.
     logarithmic
         Fields whose values lie evenly by their logarithm, for their importance.
+    found
+        Sensitivity that is drawn; None: one value less and more of each field, from `start`.
 
     Raises
     ------
@@ -86,7 +89,7 @@ def picture_of(
     if kind == "importance":
         return importance_picture(importance(rows, fields, logarithmic=logarithmic))
     if kind == "sensitivity":
-        return sensitivity_picture(sensitivity(rows, fields, trials=trials, row=start))
+        return sensitivity_picture(found or sensitivity(rows, fields, trials=trials, row=start))
     return _over(rows, fields, kind, over, others)
 
 

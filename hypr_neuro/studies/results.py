@@ -8,6 +8,7 @@ from typing import Any
 
 from hypr_neuro.studies.choose import Chosen, Costs, choose
 from hypr_neuro.studies.columns import best_of, counted, figure_of, with_numbers
+from hypr_neuro.studies.differences import with_losses
 from hypr_neuro.studies.importance import Importance, importance
 from hypr_neuro.studies.pareto import COST, Front, pareto_front
 from hypr_neuro.studies.plan import StudyPlan
@@ -65,17 +66,34 @@ class StudyResults:
         return importance(self.rows, self.fields, figure, self.logarithmic)
 
     def sensitivity(self, row: dict[str, Any] | None = None, figure: str | None = None) -> Sensitivity:
-        """Return what one value less and more of each field changes, from the best row where none is given."""
-        return sensitivity(self.rows, self.fields, trials=self.trials, row=row, figure=figure)
+        """Return what one value less and more of each field changes, from the best row where none is given.
+
+        Where the study changes one field at a time: what every value of it changes, from the base.
+        """
+        base = self.base()
+        start = base if row is None else row
+        every = base is not None and start == base
+        return sensitivity(self.rows, self.fields, trials=self.trials, row=start, figure=figure, every=every)
+
+    def base(self) -> dict[str, Any] | None:
+        """Return the row that differences are told from, None where there is none."""
+        base = self.study.base
+        if base is None:
+            return None
+        return next((row for row in self.rows if all(row.get(name) == value for name, value in base.items())), None)
 
     def start(self, within: float = WITHIN, least: Costs = COST) -> dict[str, Any]:
         """Return the row that sensitivity starts from: the cheapest good enough, without figures of the cost the best.
+
+        Where the study changes one field at a time: its base.
 
         Raises
         ------
         InputError
             For a table without figures, and a cost that is named and unknown.
         """
+        if (base := self.base()) is not None:
+            return base
         if COST in ([least] if isinstance(least, str) else least) and COST not in with_numbers(self.rows):
             figure = figure_of(self.rows)
             return best_of(counted(self.rows, [figure]), figure)
@@ -90,7 +108,7 @@ class StudyResults:
 def results_of(plan: StudyPlan) -> StudyResults:
     """Read what a study has so far."""
     trials = trial_rows(plan)
-    rows = means_of(trials, list(plan.study.vary))
+    rows = with_losses(means_of(trials, list(plan.study.vary)), trials, plan.study.base)
     objectives: dict[str, Direction] = {
         name: "max" if direction == "max" else "min" for name, direction in plan.objectives.items()
     }

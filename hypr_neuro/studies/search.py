@@ -100,7 +100,8 @@ def distribution(study: Study, name: str) -> BaseDistribution:
 
     given = study.vary[name]
     if not isinstance(given, Span):
-        return IntDistribution(0, len(given) - 1) if _in_order(given) else CategoricalDistribution(range(len(given)))
+        held = list(given)
+        return IntDistribution(0, len(held) - 1) if _in_order(held) else CategoricalDistribution(range(len(held)))
     low, high = given.ends
     if not given.whole:
         return FloatDistribution(float(low), float(high), log=given.log)
@@ -111,7 +112,7 @@ def distribution(study: Study, name: str) -> BaseDistribution:
 def value_of(study: Study, name: str, chosen: Any) -> Any:
     """Return the value that Optuna's choice stands for."""
     given = study.vary[name]
-    return chosen if isinstance(given, Span) else _ordered(given)[chosen]
+    return chosen if isinstance(given, Span) else _ordered(list(given))[chosen]
 
 
 def _ordered(values: list[Any]) -> list[Any]:

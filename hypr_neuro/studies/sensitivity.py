@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -19,6 +18,7 @@ from hypr_neuro.studies.columns import (
     is_number,
     values_of,
 )
+from hypr_neuro.studies.differences import paired
 from hypr_neuro.studies.work import REFUSED
 
 NOT_TRIED = "not tried"
@@ -96,6 +96,7 @@ def sensitivity(
     trials: Sequence[Mapping[str, Any]] = (),
     row: Mapping[str, Any] | None = None,
     figure: str | None = None,
+    every: bool = False,
 ) -> Sensitivity:
     """Return what one value less and one more of each field changes, as far as the table has it.
 
@@ -114,6 +115,8 @@ def sensitivity(
         From which is started, with a value of each field; None: the row with the best figure.
     figure
         Column; None: the accuracy, of a regression the squared error.
+    every
+        Tell all other values of numbers as well, in the order of the table.
 
     Raises
     ------
@@ -129,14 +132,15 @@ def sensitivity(
     changes = [
         _change(rows, fields, trials, start, name, value, figure)
         for name in fields
-        for value in _neighbours(values_of(rows, name), start[name])
+        for value in _others(rows, name, start[name], every)
     ]
     return Sensitivity(start, figure, changes)
 
 
-def _neighbours(values: list[Any], value: Any) -> list[Any]:
-    """Return one value less and one more; of what has no order, every other value."""
-    if not all_numbers(values):
+def _others(rows: Sequence[Mapping[str, Any]], name: str, value: Any, every: bool) -> list[Any]:
+    """Return one value less and one more; of what has no order, and where all are wanted, every other value."""
+    values = list(dict.fromkeys(row[name] for row in rows if name in row)) if every else values_of(rows, name)
+    if every or not all_numbers(values):
         return [other for other in values if other != value]
     at = values.index(value)
     return [*values[max(at - 1, 0) : at], *values[at + 1 : at + 2]]
@@ -164,21 +168,7 @@ def _change(
         return Change(name, value, None, None, 0, f"refused: {found[REFUSED]}")
     if not is_number(found.get(figure)):
         return Change(name, value, None, None, 0, f"no {figure}")
-    before, after = (_by_seed(trials, fields, at, figure) for at in (start, wanted))
-    pairs = [after[seed] - before[seed] for seed in after if seed in before]
-    if not pairs:
+    mean, spread, seeds = paired(trials, {field: start[field] for field in fields}, wanted, figure)
+    if not seeds:
         return Change(name, value, found[figure] - start[figure], None, 0)
-    mean = math.fsum(pairs) / len(pairs)
-    spread = math.sqrt(math.fsum((d - mean) ** 2 for d in pairs) / (len(pairs) - 1)) if len(pairs) > 1 else None
-    return Change(name, value, mean, spread, len(pairs))
-
-
-def _by_seed(
-    trials: Sequence[Mapping[str, Any]], fields: Sequence[str], at: Mapping[str, Any], figure: str
-) -> dict[int, float]:
-    """Return the figure of each seed with these values."""
-    return {
-        trial["seed"]: trial[figure]
-        for trial in trials
-        if is_number(trial.get(figure)) and all(trial.get(name) == at[name] for name in fields)
-    }
+    return Change(name, value, mean, spread, seeds)

@@ -15,6 +15,7 @@ from pydantic import (
     FiniteFloat,
     Strict,
     ValidationError,
+    ValidationInfo,
     field_validator,
     model_validator,
 )
@@ -23,17 +24,23 @@ from hypr_neuro.errors import InputError
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.graph.spec import describe
 from hypr_neuro.studies.fields import PROFILE, full_name
-from hypr_neuro.studies.stated import check_plain, check_vary
+from hypr_neuro.studies.plain import check_plain
+from hypr_neuro.studies.stated import check_vary
+from hypr_neuro.studies.variants import check_labels, check_places, fields_in, in_full
 
 Value = bool | int | FiniteFloat | str | None
 Number = Annotated[int, Strict()] | FiniteFloat
 Direction = Literal["max", "min"]
 Trials = Annotated[int, Field(ge=1, le=1_000_000, strict=True)]
 Name = Annotated[str, Field(max_length=1000)]
+Sampler = Literal["grid", "random", "tpe", "nsga2", "one_at_a_time"]
+WITHOUT_TRIALS = ("grid", "one_at_a_time")
+"""Samplers whose values say how many combinations there are."""
 MOST_VALUES, MOST_TRIALS = 1000, 100_000
 """Values of one field, and trials of a study."""
 FILES = (".npz", ".yaml", ".yml", ".h5", ".nir")
 """Endings of paths, which names of data sets and profiles do not have."""
+Variants = Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=MOST_VALUES)]
 OF_LEARNING = ("learn.", "learning.")
 EXPONENTIAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
@@ -112,12 +119,14 @@ class Study(BaseModel):
         Of learning: "trained" goes on from the quantized network, "disturbed" damages it first, "scratch" draws it
         anew.
     vary
-        Values by the name of a field, see `study.fields`.
+        Values by the name of a field, see `study.fields`, or labelled sets of values by a name of one's own, see
+        `study.variants`.
     set
         One value by name.
     sampler
         Which combinations are tried: "grid" all, "random" `trials` of them, "tpe" and "nsga2" `trials` of them that
-        follow from what earlier ones gave. None: "grid", with `trials` "random".
+        follow from what earlier ones gave, "one_at_a_time" the first value of each field and every other value of one
+        field beside the first ones of all others. None: "grid", with `trials` "random".
     trials
         So many combinations.
     generation
@@ -139,9 +148,11 @@ class Study(BaseModel):
     data_options: dict[str, Value] = Field(default_factory=dict)
     profile: Name = "loihi2"
     start: Literal["trained", "disturbed", "scratch"] = "trained"
-    vary: dict[str, Span | Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES)]] = Field(min_length=1)
+    vary: dict[str, Span | Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES)] | Variants] = Field(
+        min_length=1
+    )
     set: dict[str, Any] = Field(default_factory=dict)
-    sampler: Literal["grid", "random", "tpe", "nsga2"] | None = None
+    sampler: Sampler | None = None
     trials: Trials | None = None
     generation: Annotated[int, Field(ge=2, le=10_000, strict=True)] = 10
     objectives: dict[str, Direction] = Field(default_factory=dict, max_length=4)
@@ -163,23 +174,30 @@ class Study(BaseModel):
 
     @field_validator("vary", "set")
     @classmethod
-    def _in_full(cls, given: dict[str, Any]) -> dict[str, Any]:
+    def _in_full(cls, given: dict[str, Any], info: ValidationInfo) -> dict[str, Any]:
         """Give names in full."""
         result: dict[str, Any] = {}
         for name, value in given.items():
-            full = full_name(name)
+            labelled = info.field_name == "vary" and isinstance(value, dict)
+            full = name if labelled else full_name(name)
             if full in result:
                 raise ValueError(f"'{full}' stands there twice, rule: once")
-            result[full] = [_number(v) for v in value] if isinstance(value, list) else _number(value)
+            if labelled:
+                result[full] = {label: _numbers(sets) for label, sets in in_full(name, value).items()}
+            else:
+                result[full] = [_number(v) for v in value] if isinstance(value, list) else _number(value)
         return result
 
     @model_validator(mode="after")
     def _together(self) -> Study:
+        # what a label sets takes the place of what `set` says
         both = [name for name in self.vary if name in self.set]
         if both:
             raise ValueError(f"'{both[0]}' stands under vary and under set, rule: under one of them")
+        check_places(self.vary)
+        check_labels(self.vary, self.set)
         self._check_sampling()
-        names = [*self.vary, *self.set]
+        names = [*(field for field, _ in fields_in(self.vary)), *self.set]
         if isinstance(self.network, str) and any(name.startswith(("network.", "training.")) for name in names):
             raise ValueError(
                 "network is a file, whose network is trained already, rule: fields network.… and training.… go with a "
@@ -205,13 +223,15 @@ class Study(BaseModel):
                 raise ValueError(f"vary: '{name}' has {count} values, rule: at most {MOST_VALUES}; give a larger step")
             if len({repr(v) for v in values}) < len(values):
                 raise ValueError(f"vary: '{name}' has a value twice, rule: each once")
-            if self.chosen_sampler == "grid" and not values:
+            if self.chosen_sampler in WITHOUT_TRIALS and not values:
                 raise ValueError(
                     f"vary: '{name}' has fractions without end, rule: a list of values; or draw some with trials: N"
                 )
-        if self.sampler == "grid" and self.trials is not None:
-            raise ValueError(f"sampler: grid with trials: {self.trials}, rule: all combinations, or sampler: random")
-        if self.sampler not in (None, "grid") and self.trials is None:
+        if self.sampler in WITHOUT_TRIALS and self.trials is not None:
+            raise ValueError(
+                f"sampler: {self.sampler} with trials: {self.trials}, rule: all combinations, or sampler: random"
+            )
+        if self.sampler not in (None, *WITHOUT_TRIALS) and self.trials is None:
             raise ValueError(f"sampler: {self.sampler} without trials, rule: how many combinations, such as trials: 50")
         trials = self.seeds * self.count
         if trials > MOST_TRIALS:
@@ -230,11 +250,37 @@ class Study(BaseModel):
     @property
     def count(self) -> int:
         """How many combinations the study has, once all are chosen."""
-        return self.trials or prod(len(values) for values in self.values().values())
+        counts = [len(values) for values in self.values().values()]
+        if self.chosen_sampler == "one_at_a_time":
+            return 1 + sum(counts) - len(counts)
+        return self.trials or prod(counts)
+
+    @property
+    def base(self) -> dict[str, Any] | None:
+        """The combination that differences are told from: the first values of "one_at_a_time"; None of others."""
+        if self.chosen_sampler != "one_at_a_time":
+            return None
+        return {name: values[0] for name, values in self.values().items()}
+
+    def stated(self, settings: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all that a combination sets by full name, labels resolved, what the study sets for all included."""
+        made = dict(self.set)
+        for name, value in settings.items():
+            labelled = self.vary.get(name)
+            made |= labelled[value] if isinstance(labelled, dict) else {name: value}
+        return made
+
+    def profiles(self) -> list[str]:
+        """Return the names of all chips that trials can have."""
+        if isinstance(given := self.vary.get(PROFILE), list):
+            return [str(name) for name in given]
+        named = [self.set.get(PROFILE, self.profile)]
+        sets = [sets for labelled in self.vary.values() if isinstance(labelled, dict) for sets in labelled.values()]
+        return list(dict.fromkeys([*named, *(one[PROFILE] for one in sets if PROFILE in one)]))
 
     def values(self) -> dict[str, Sequence[Any]]:
-        """Return the values of what varies, by full name; none of a span of fractions."""
-        return {name: (v.values() or []) if isinstance(v, Span) else v for name, v in self.vary.items()}
+        """Return the values of what varies, by full name; none of a span of fractions, of labelled sets the labels."""
+        return {name: (v.values() or []) if isinstance(v, Span) else list(v) for name, v in self.vary.items()}
 
 
 def parse_study(data: object, where: str) -> Study:
@@ -273,9 +319,20 @@ def from_folder(study: Study, folder: Path) -> Study:
         changed["data_dir"] = str((folder / study.data_dir).absolute())
     if PROFILE in study.set:
         changed["set"] = study.set | {PROFILE: whole(study.set[PROFILE])}
-    if isinstance(profiles := study.vary.get(PROFILE), list):
-        changed["vary"] = study.vary | {PROFILE: [whole(value) for value in profiles]}
+    changed["vary"] = dict(study.vary)
+    for name, values in study.vary.items():
+        if name == PROFILE and isinstance(values, list):
+            changed["vary"][name] = [whole(value) for value in values]
+        elif isinstance(values, dict):
+            changed["vary"][name] = {
+                label: sets | {PROFILE: whole(sets[PROFILE])} if PROFILE in sets else sets
+                for label, sets in values.items()
+            }
     return study.model_copy(update=changed)
+
+
+def _numbers(sets: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: _number(value) for name, value in sets.items()}
 
 
 def _number(value: Any) -> Any:

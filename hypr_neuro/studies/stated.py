@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any
 
 from hypr_neuro.errors import like
+from hypr_neuro.studies.plain import check_plain
+from hypr_neuro.studies.variants import are_variants, check_variants
 
 SPAN = ("from", "to", "step", "log")
 WRITTEN = "rule: a list of values, or {from: …, to: …}, such as weight_bits: [4, 8] or weight_bits: {from: 2, to: 8}"
-PLAIN = "rule: a finite number, a text, true or false, or lists and mappings of them; other values in quotes"
 
 
 def check_vary(given: object) -> None:
@@ -21,7 +21,9 @@ def check_vary(given: object) -> None:
         where = f"key 'vary.{name!s:.60}' = {values!r:.60}"
         if not isinstance(name, str):
             raise ValueError(f"{where}, rule: the name of a field, a text")
-        if isinstance(values, Mapping):
+        if are_variants(values):
+            check_variants(name, values)
+        elif isinstance(values, Mapping):
             _check_span(name, values)
         elif not isinstance(values, (list, tuple)):
             raise ValueError(f"{where}, {WRITTEN}")
@@ -46,18 +48,3 @@ def _check_span(name: str, span: Mapping[Any, Any]) -> None:
     for key, other in (("from", "first"), ("to", "last")):
         if span.get(key, span.get(other)) is None:
             raise ValueError(f"{where}.{key}' is missing, {WRITTEN}")
-
-
-def check_plain(name: str, value: object) -> None:
-    """Raise ValueError, naming the key, for what JSON cannot hold: dates, bytes, sets, numbers without end."""
-    inner: list[object] = []
-    if isinstance(value, Mapping):
-        inner = [*value.keys(), *value.values()]
-    elif isinstance(value, (list, tuple)):
-        inner = list(value)
-    elif isinstance(value, float) and not math.isfinite(value):
-        raise ValueError(f"key '{name:.80}' = {value}, {PLAIN}")
-    elif not isinstance(value, (int, float, str, type(None))):
-        raise ValueError(f"key '{name:.80}' = {value!r:.60}, {PLAIN}")
-    for one in inner:
-        check_plain(name, one)

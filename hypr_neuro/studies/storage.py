@@ -140,9 +140,10 @@ def _distribution(study: Study, name: str) -> BaseDistribution:
     if isinstance(given, Span):
         ends: list[float] = list(given.ends)
     else:
-        ends = [v for v in given if isinstance(v, (int, float)) and is_number(v)]
-        if len(ends) < len(given):
-            return CategoricalDistribution(given)
+        values = list(given)
+        ends = [v for v in values if isinstance(v, (int, float)) and is_number(v)]
+        if len(ends) < len(values):
+            return CategoricalDistribution(values)
     if all(isinstance(value, int) for value in ends):
         return IntDistribution(int(min(ends)), int(max(ends)))
     return FloatDistribution(float(min(ends)), float(max(ends)))

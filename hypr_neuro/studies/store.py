@@ -143,7 +143,7 @@ class StudyFolder:
         That is a result of other sources of the program, or of other data: still a figure, but not of this study.
         Folders of digests that are `present` are passed over.
         """
-        wanted = {combination(t.settings, t.seed): t.digest for t in trials}
+        wanted = {combination(t.told, t.seed): t.digest for t in trials}
         known = set(wanted.values())
         found: dict[str, tuple[float, dict[str, Any]]] = {}
         folder = f"{self.path}/{TRIALS}"
@@ -163,11 +163,11 @@ class StudyFolder:
         """
         folder = make_folder(self.trial(trial))
         _remove_halves(folder)
-        settings = {"settings": trial.settings, "seed": trial.seed, "seconds": round(seconds, 3)}
+        settings = {"settings": trial.told, "seed": trial.seed, "seconds": round(seconds, 3)}
         if training:
             settings["training seconds"] = round(training, 3)
         write_text(folder / SETTINGS, yaml.safe_dump(settings, sort_keys=False, allow_unicode=True))
-        content = {"digest": trial.digest, "settings": trial.settings, "seed": trial.seed, "figures": figures}
+        content = {"digest": trial.digest, "settings": trial.told, "seed": trial.seed, "figures": figures}
         write_text(folder / RESULT, json.dumps(content, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
     def seconds(self, trial: Trial) -> float:

@@ -33,7 +33,9 @@ class Trial:
     number
         In the order of the study.
     settings
-        Values of what varies, by full name.
+        Values of what varies, by full name; of labelled sets the label.
+    stated
+        All that it sets by full name, labels resolved, what the study sets for all included.
     seed
         Of start weights, order of samples, damage.
     digest
@@ -42,8 +44,14 @@ class Trial:
 
     number: int
     settings: dict[str, Any]
+    stated: dict[str, Any]
     seed: int
     digest: str
+
+    @property
+    def told(self) -> dict[str, Any]:
+        """Return labels and all that they and the study set, as it is kept beside the result."""
+        return {**self.settings, **self.stated}
 
 
 def combinations(study: Study) -> list[dict[str, Any]]:
@@ -59,6 +67,8 @@ def combinations(study: Study) -> list[dict[str, Any]]:
     values = study.values()
     if study.chosen_sampler == "grid":
         return [dict(zip(values, chosen, strict=True)) for chosen in product(*values.values())]
+    if study.base is not None:
+        return list(_one_at_a_time(study.base, values))
     if not all(values.values()):
         return [_drawn_values(study, number) for number in range(study.count)]
     count = prod(len(v) for v in values.values())
@@ -69,6 +79,13 @@ def combinations(study: Study) -> list[dict[str, Any]]:
     if any(isinstance(span, Span) and span.log for span in study.vary.values()):
         return _drawn_by_logarithm(study, values, count)
     return [_combination(values, int(number)) for number in _drawn(count, study.count)]
+
+
+def _one_at_a_time(base: Mapping[str, Any], values: Mapping[str, Sequence[Any]]) -> Iterator[dict[str, Any]]:
+    """Yield the base, then each field with each of its other values, all others as in the base."""
+    yield dict(base)
+    for name, of in values.items():
+        yield from ({**base, name: value} for value in of[1:])
 
 
 def _drawn_values(study: Study, number: int) -> dict[str, Any]:
@@ -145,10 +162,12 @@ def trials_of(
         stated["network"] = study.network
     number = 0
     for settings in chosen:
+        sets = study.stated(settings)
         for seed in range(study.seeds):
-            name = settings.get(PROFILE, study.set.get(PROFILE, study.profile))
+            name = sets.get(PROFILE, study.profile)
             chip = (chips or {}).get(name, name)
-            content = {"study": stated, "settings": settings, "seed": seed, "basis": dict(basis), "chip": chip}
+            # what a label sets, and not the label: another word for the same is the same trial
+            content = {"study": stated, "settings": sets, "seed": seed, "basis": dict(basis), "chip": chip}
             text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-            yield Trial(number, settings, seed, hashlib.sha256(text.encode()).hexdigest()[:24])
+            yield Trial(number, settings, sets, seed, hashlib.sha256(text.encode()).hexdigest()[:24])
             number += 1

@@ -28,8 +28,10 @@ from hypr_neuro.placement.estimate import estimate_network
 from hypr_neuro.placement.place import place
 from hypr_neuro.profiles.override import overridden
 from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.profiles.rules import check_names
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.quantizing.quantize import quantize
+from hypr_neuro.quantizing.width_plan import rule_names
 from hypr_neuro.sim.learning.learn import learn
 from hypr_neuro.sim.learning.options import LearnOptions
 from hypr_neuro.sim.learning.search_rate import search_rate
@@ -71,8 +73,8 @@ class Job:
         chips: Mapping[str, Profile] | None = None,
         code: str = "",
     ) -> Job:
-        """Return a trial with the values that the study sets for all, and its profile out of these by name."""
-        chosen = {**study.set, **settings}
+        """Return a trial with all values that it sets, see `Study.stated`, and its profile out of these by name."""
+        chosen = study.stated(settings)
         return cls(study, chosen, seed, (chips or {}).get(chosen.get(PROFILE, study.profile)), code)
 
     def training(self) -> dict[str, Any]:
@@ -134,6 +136,9 @@ def reason_against(job: Job, data: SequenceData, net: Network | None) -> str:
         if net is None:
             parse_spec(spec_of(job, data))
             _check_training(of_section(job.settings, TRAINING))
+        if profile.rules:
+            named = net or Network.build(spec_of(job, data), seed=job.seed)
+            check_names(profile, [p.name for p in named.populations], rule_names(named))
     except HyprError as error:
         return " ".join(str(error).split())
     except TypeError as error:

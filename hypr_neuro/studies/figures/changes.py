@@ -7,12 +7,14 @@ from matplotlib.patches import Patch
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.report.drawing import FONT, GREEN, INK, MUTED, ORANGE, Legend, label
-from hypr_neuro.studies.columns import cell_text, direction_of, short, toward_small
+from hypr_neuro.studies.columns import all_numbers, cell_text, direction_of, short, toward_small
 from hypr_neuro.studies.figures.picture import Picture
 from hypr_neuro.studies.sensitivity import Change, Sensitivity
 
 BAR = 24.0
 """Height that a bar takes, in points."""
+MOST_LETTERS = 44
+"""Of a bar's name."""
 
 
 def sensitivity_picture(found: Sensitivity) -> Picture:
@@ -58,8 +60,10 @@ def sensitivity_picture(found: Sensitivity) -> Picture:
 
 
 def _name(found: Sensitivity, change: Change) -> str:
-    values = (cell_text(change.field, value) for value in (found.row[change.field], change.value))
-    return label(f"{short(change.field)} {' → '.join(values)}", 30)
+    here, there = found.row[change.field], change.value
+    if not all_numbers([here, there]):
+        return label(f"{short(change.field)}: {cell_text(change.field, there)}", MOST_LETTERS)
+    return label(f"{short(change.field)} {cell_text(change.field, here)} → {cell_text(change.field, there)}", MOST_LETTERS)
 
 
 def _bar(axes: Axes, place: int, change: Change, factor: float, figure: str) -> None:
