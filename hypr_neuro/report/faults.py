@@ -63,7 +63,7 @@ def fault_figure(kind: str, section: Data) -> Drawing | None:
         keys: Legend = []
         for i, (name, found) in enumerate(curves.items()):
             x, y = [float(row["value"]) for row in found], [float(row[name]) for row in found]
-            half = [number(row.get(f"{name}_interval")) or 0.0 for row in found]
+            half = [max(number(row.get(f"{name}_interval")) or 0.0, 0.0) for row in found]
             bars = axes.errorbar(x, y, half, color=PALETTE[i], marker="os"[i], capsize=3, linestyle=("-", "--")[i])
             keys.append((NAMES[name], bars.lines[0]))
         if wide:

@@ -121,6 +121,7 @@ def context(results: Data) -> Data:
     """Return everything that the template reads."""
     from hypr_neuro.report.comparison import causes_section, devices_section
     from hypr_neuro.report.faults import fault_sections
+    from hypr_neuro.report.widths import widths_section
 
     parts, studies = {name: part(results.get(name)) for name in SECTIONS}, _studies(results)
     return {
@@ -147,6 +148,7 @@ def context(results: Data) -> Data:
         "complexity": complexity_rows(parts["placement"].data),
         "studies": studies,
         "faults": fault_sections(results),
+        "widths": widths_section(results),
         "devices": devices_section(results),
         "causes": causes_section(results),
         "sections": _sections(results, parts, studies),
@@ -198,6 +200,7 @@ LINKS = (
     ("quantization", "Integers"),
     ("raster", "Spikes"),
     ("placement", "Placement"),
+    ("widths", "Widths"),
     ("lava", "Lava"),
     ("nir", "NIR"),
     ("learning", "Learning"),
@@ -213,10 +216,12 @@ def _sections(results: Data, parts: dict[str, Part], studies: list[Data]) -> lis
     """Return id and title of the sections that the page has."""
     from hypr_neuro.report.comparison import causes_section, devices_section
     from hypr_neuro.report.faults import fault_sections
+    from hypr_neuro.report.widths import widths_section
 
     errors = bool(error_rows(results))
     there = {name for name, section in parts.items() if not section.reason or section.skipped}
     there |= {"faults"} if fault_sections(results) else set()
+    there |= {"widths"} if widths_section(results) else set()
     there |= {"devices"} if devices_section(results) else set()
     there |= {"causes"} if causes_section(results) else set()
     there |= {"repeat"} | ({"learning"} if studies else set()) | ({"accuracy"} if errors else set())
@@ -230,6 +235,7 @@ def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
     from hypr_neuro.report.comparison import causes_figure
     from hypr_neuro.report.core_map import core_map
     from hypr_neuro.report.faults import fault_figure
+    from hypr_neuro.report.widths import widths_figure, widths_section
 
     drawn: list[tuple[str, Drawing | None]] = [
         ("loss", figures.training_loss(parts["training"].data)),
@@ -243,6 +249,7 @@ def _figures(results: Data, parts: dict[str, Part]) -> dict[str, Drawing]:
         drawn.append((f"learning_{study['key']}", figures.learning(study["key"], study["data"], chance_level(results))))
         drawn.append((f"cosine_{study['key']}", figures.cosine(study["key"], study["data"])))
     drawn += [(f"fault_{kind}", fault_figure(kind, part(entry).data)) for kind, entry in pairs(results.get("faults"))]
+    drawn += [(f"widths_{kind}", widths_figure(results, kind)) for kind in widths_section(results).get("kinds", [])]
     drawn += [(f"causes_{figure}", causes_figure(results, figure)) for figure in ("score", "distance")]
     return dict(_present(drawn))
 

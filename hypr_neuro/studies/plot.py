@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import textwrap
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -29,6 +30,8 @@ MOST_CURVES = 8
 """Values of a second field that are curves; more of them, or a second field of numbers, make a map."""
 WIDTH, HEIGHT = 460.0, 290.0
 """Of a file in points, the height the least."""
+MOST_LETTERS = 62
+"""Of a line of a title."""
 OF_A_FILE: dict[str, Any] = STYLE | {"figure.facecolor": "white", "svg.hashsalt": "study"}
 Rows = Sequence[dict[str, Any]]
 
@@ -144,7 +147,8 @@ def as_file(picture: Picture, title: str, ending: str) -> bytes:
         legend = picture.draw(axes)
         if len(legend) > 1:
             axes.legend([handle for _, handle in legend], [label(name) for name, _ in legend])
-        axes.set_title(title or picture.title)
+        # over the whole figure and in lines: axes may be narrow beside long names
+        drawing.suptitle("\n".join(textwrap.wrap(title or picture.title, MOST_LETTERS)), fontsize=FONT)
         if picture.note:
             drawing.supxlabel(picture.note, fontsize=FONT - 1.5, color=MUTED)
         out = io.BytesIO()

@@ -99,7 +99,7 @@ def fields_in(vary: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def check_labels(vary: Mapping[str, Any], constant: Mapping[str, Any]) -> None:
-    """Raise ValueError for labels of one field that set the same, with what `set` says taken for what they leave out."""
+    """Raise ValueError for labels of one field that set the same, `set` in place of what they leave out."""
     for name, labelled in vary.items():
         seen: dict[str, str] = {}
         for label, sets in labelled.items() if isinstance(labelled, Mapping) else ():

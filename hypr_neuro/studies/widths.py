@@ -128,7 +128,8 @@ class FoundWidths:
             for k, step in enumerate(steps)
         ]
         test = None if self.test is None else {"loss": self.test.points, "standard_error": self.test.error}
-        return {"plan": self.plan.as_dict(), "tensors": tensors, "test": test, "summary": self.summary()}
+        told = {"summary": self.summary(), "doubts": self.doubts()}
+        return {"plan": self.plan.as_dict(), "tensors": tensors, "test": test, **told}
 
 
 def find_widths(

@@ -80,11 +80,14 @@ def test_full_results_fill_every_section(full_page: str) -> None:
         "1.26.4",
         "hypr-neuro train --data digits",
         "layers.0 eligibilities 60",
+        "Together: 0.31 ± 0.15 points lost of 91.67 %.",
+        "144 samples tell a loss to ± 0.60 points",
+        "readout.input weights 8 6 −0.14 ± 0.12 160 B",
     ):
         assert said in text, said
     assert "Not part of this run" not in text
     drawings = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(drawings) == 9
+    assert len(drawings) == 11
     assert all(a["role"] == "img" and len(a["aria-label"]) > 30 for a in drawings)
     assert sum(tag == "figcaption" for tag, _ in page.tags) == len(drawings)
 

@@ -1,4 +1,4 @@
-"""Labelled sets of values, widths of single tensors, and one field at a time: what a study may say and what it gives."""
+"""Labelled sets of values, widths of single tensors, and one field at a time: what a study may say and gives."""
 
 from __future__ import annotations
 
@@ -193,7 +193,11 @@ def test_a_tensor_that_is_none_is_told_before_anything_runs(data: Path, tmp_path
 
 
 def one_at_a_time(data: Path, **more: Any) -> Any:
-    vary = {"weight_bits": [8, 4, 2], "state_bits": [24, 16], "kind": {"near": {}, "random": {"rounding": "stochastic"}}}
+    vary = {
+        "weight_bits": [8, 4, 2],
+        "state_bits": [24, 16],
+        "kind": {"near": {}, "random": {"rounding": "stochastic"}},
+    }
     return study(data, **({"vary": vary, "sampler": "one_at_a_time", "seeds": 3} | more))
 
 

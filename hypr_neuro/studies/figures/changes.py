@@ -49,6 +49,8 @@ def sensitivity_picture(found: Sensitivity) -> Picture:
         names = [_name(found, change) for change in found.changes]
         axes.set_yticks(range(len(names)), names)
         axes.set_ylim(max(len(names), 1) - 0.5, -0.5)
+        if len(fields) == 1:
+            axes.set_ylabel(short(next(iter(fields))))
         axes.set_xlabel(f"change of {found.figure}, points" if points else f"change of {found.figure}")
         axes.margins(x=0.15)
         axes.grid(axis="y", visible=False)
@@ -60,10 +62,12 @@ def sensitivity_picture(found: Sensitivity) -> Picture:
 
 
 def _name(found: Sensitivity, change: Change) -> str:
-    here, there = found.row[change.field], change.value
-    if not all_numbers([here, there]):
-        return label(f"{short(change.field)}: {cell_text(change.field, there)}", MOST_LETTERS)
-    return label(f"{short(change.field)} {cell_text(change.field, here)} → {cell_text(change.field, there)}", MOST_LETTERS)
+    """Return what changes to what; the field's own name stands beside the axis where there is one alone."""
+    alone = all(other.field == change.field for other in found.changes)
+    here, there = (cell_text(change.field, value) for value in (found.row[change.field], change.value))
+    if alone and not all_numbers([change.value]):
+        return label(there, MOST_LETTERS)
+    return label(f"{here} → {there}" if alone else f"{short(change.field)} {here} → {there}", MOST_LETTERS)
 
 
 def _bar(axes: Axes, place: int, change: Change, factor: float, figure: str) -> None:
