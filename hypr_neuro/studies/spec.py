@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from math import prod
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -41,6 +41,7 @@ MOST_VALUES, MOST_TRIALS = 1000, 100_000
 FILES = (".npz", ".yaml", ".yml", ".h5", ".nir")
 """Endings of paths, which names of data sets and profiles do not have."""
 Variants = Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=MOST_VALUES)]
+PLAN = "quantize.plan"
 OF_LEARNING = ("learn.", "learning.")
 EXPONENTIAL = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)[eE][-+]?\d+")
 
@@ -208,11 +209,25 @@ class Study(BaseModel):
                 "run: quantize learns nothing on the chip, rule: fields learn.…, learning.… and start go with learn, "
                 "compare"
             )
+        if any(isinstance(value, str) for name, value in self._given() if name == PLAN):
+            raise ValueError(
+                f"{PLAN} is a file, whose changes a study would not see, rule: rules by name in a label, such as "
+                "vary: {widths: {mixed: {quantize.plan: {readout: {weight_bits: 4}}}}}, or fields weight_bits@readout"
+            )
         if self.start == "scratch" and any(name.startswith("quantize.") for name in names):
             raise ValueError(
                 "start: scratch draws integers of its own, rule: fields quantize.… go with trained, disturbed"
             )
         return self
+
+    def _given(self) -> Iterator[tuple[str, Any]]:
+        """Yield every value that is given, by full name."""
+        yield from self.set.items()
+        for name, values in self.vary.items():
+            if isinstance(values, dict):
+                yield from (pair for sets in values.values() for pair in sets.items())
+            elif isinstance(values, list):
+                yield from ((name, value) for value in values)
 
     def _check_sampling(self) -> None:
         """Raise ValueError for values without end or number, and for a sampler that does not go with them."""

@@ -127,6 +127,8 @@ FAULTS: dict[str, tuple[Any, str]] = {
         f"'{BITS}' stands under 'kind' and under '{BITS}', rule: under one",
     ),
     "learning where nothing learns": ({"kind": {"a": {"learn.rate": 0.1}}}, "run: quantize learns nothing"),
+    "a plan that is a file": ({"kind": {"a": {}, "b": {"plan": "plan.yaml"}}}, "quantize.plan is a file"),
+    "a plan that is a file among values": ({"plan": ["plan.yaml", None]}, "quantize.plan is a file"),
     "a span": ({"kind": {"form": 2, "to": 8}}, "key 'vary.kind.form' = 2: unknown key (did you mean 'from'?)"),
     "no number of rules": ({"error_bits@readout": [4]}, "unknown 'error_bits'"),
     "no name of a rule": ({"weight_bits@": [4]}, "rule: the name of a population or connection behind @"),
@@ -169,6 +171,11 @@ def test_a_width_of_a_single_tensor_varies(data: Path, client: Any, tmp_path: Pa
     plan = prepare(study(data, vary={"weight_bits@readout": [None, 3]}), tmp_path / "s")
     check(plan)
     ran(plan, client)
+    by_plan = {"as it is": {}, "mixed": {"quantize.plan": {"readout": {"weight_bits": 3}}}}
+    other = prepare(study(data, vary={"widths": by_plan}), tmp_path / "p")
+    ran(other, client)
+    figures = [[{**row, RULE: 0, "widths": 0} for row in results_of(one).rows] for one in (plan, other)]
+    assert figures[0] == figures[1]
     samples = hn.load_data(str(data))
     net = start_network(plan.job(plan.trials[0]), samples)
     assert isinstance(net, hn.Network)
