@@ -151,7 +151,7 @@ def _cell(row: dict[str, Any], name: str) -> str:
     if name == PROFILE:
         return cell_text(name, value)
     if isinstance(value, float) and name.endswith("accuracy loss"):
-        return f"{100 * value:+.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
+        return f"{round(100 * value, 1) + 0.0:+.1f}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
     if isinstance(value, float) and "accuracy" in name:
         return f"{value:.1%}" + (f" ± {100 * spread:.1f}" if spread is not None else "")
     return show(value) + (f" ± {spread:.3g}" if spread else "")

@@ -32,6 +32,8 @@ WIDTH, HEIGHT = 460.0, 290.0
 """Of a file in points, the height the least."""
 MOST_LETTERS = 62
 """Of a line of a title."""
+MOST_OF_A_NOTE = 90
+"""Letters of a line below a figure."""
 OF_A_FILE: dict[str, Any] = STYLE | {"figure.facecolor": "white", "svg.hashsalt": "study"}
 Rows = Sequence[dict[str, Any]]
 
@@ -146,11 +148,14 @@ def as_file(picture: Picture, title: str, ending: str) -> bytes:
         axes = drawing.add_subplot()
         legend = picture.draw(axes)
         if len(legend) > 1:
-            axes.legend([handle for _, handle in legend], [label(name) for name, _ in legend])
+            # what lies behind it shows through, and does not cross its words
+            box: dict[str, Any] = {"frameon": True, "framealpha": 0.85, "facecolor": "white", "edgecolor": "none"}
+            axes.legend([handle for _, handle in legend], [label(name) for name, _ in legend], **box)
         # over the whole figure and in lines: axes may be narrow beside long names
         drawing.suptitle("\n".join(textwrap.wrap(title or picture.title, MOST_LETTERS)), fontsize=FONT)
         if picture.note:
-            drawing.supxlabel(picture.note, fontsize=FONT - 1.5, color=MUTED)
+            note = "\n".join(textwrap.wrap(picture.note, MOST_OF_A_NOTE))
+            drawing.supxlabel(note, fontsize=FONT - 1.5, color=MUTED)
         out = io.BytesIO()
         metadata = {"Software": None, "Description": picture.caption} if ending == "png" else _of_svg(picture)
         drawing.savefig(out, format=ending, dpi=150, metadata=metadata)

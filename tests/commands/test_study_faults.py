@@ -97,12 +97,18 @@ def fits(value: Any, schema: dict[str, Any], root: dict[str, Any]) -> bool:
         "required": lambda w: all(key in value for key in w),
         "propertyNames": lambda w: all(fits(key, w, root) for key in value),
         "properties": lambda w: all(fits(value[key], one, root) for key, one in w.items() if key in value),
+        "patternProperties": lambda w: all(
+            fits(one, of, root) for pattern, of in w.items() for key, one in value.items() if re.search(pattern, key)
+        ),
         "additionalProperties": lambda w: (
-            w is True or all(w and fits(one, w, root) for key, one in value.items() if key not in schema["properties"])
-            if "properties" in schema
-            else w is True or all(fits(one, w, root) for one in value.values())
+            w is True or all(w is not False and fits(one, w, root) for key, one in value.items() if not stated(key))
         ),
     }
+
+    def stated(key: str) -> bool:
+        patterns = schema.get("patternProperties", {})
+        return key in schema.get("properties", {}) or any(re.search(pattern, key) for pattern in patterns)
+
     kind = words.pop("type", None)
     return (kind is None or is_kind(value, kind)) and all(checks[word](stated) for word, stated in words.items())
 
@@ -135,10 +141,15 @@ def test_the_schema_takes_the_documented_files_and_refuses_others(data: Path) ->
         {"seed": 3},
         {"seeds": "three"},
         {"vary": {"weigt_bits": [2]}},
+        {"vary": {"weight_bits": {"none": {}}}},
+        {"vary": {"terms": {"none": 3}}},
+        {"set": {"weigt_bits": 2}},
         {"vary": {"weight_bits": {"from": 2, "until": 8}}},
         {"run": "lern"},
     ):
         assert not fits(good(data) | change, schema, schema), change
-    names = schema["properties"]["vary"]["propertyNames"]["anyOf"][0]["enum"]
+    keys = schema["properties"]
+    names = keys["set"]["propertyNames"]["anyOf"][0]["enum"]
     assert {"weight_bits", "precision.weight_bits", "learn.rate", "training.rate", "profile"} <= set(names)
+    assert list(keys["vary"]["properties"]) == names
     assert "rate" not in names, "it stands for several"

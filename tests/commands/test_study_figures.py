@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.report.drawing import drawing
-from hypr_neuro.studies.plot import picture_of, plotted
+from hypr_neuro.studies.plot import MOST_LETTERS, picture_of, plotted
 
 BITS, TRACE, KIND = "precision.weight_bits", "learning.eligibility_bits", "quantize.rounding"
 FIELDS = [BITS, TRACE, KIND]
@@ -183,3 +183,28 @@ def test_of_the_other_fields_the_best_row_is_shown_wherever_it_stands() -> None:
     again = Figure().add_subplot()
     picture.draw(again)
     assert [text.get_text() for text in again.texts] == [text.get_text() for text in axes.texts]
+
+
+def test_curves_over_names_stand_beside_one_another() -> None:
+    rows = [{"terms": name, BITS: bits, "accuracy": 0.5} for name in ("none", "all") for bits in (2, 4)]
+    axes = Figure().add_subplot()
+    picture_of(rows, ["terms", BITS], "curve").draw(axes)
+    places = [[float(x) for x in container.lines[0].get_xdata()] for container in axes.containers]
+    assert places == [[-0.125, 0.875], [0.125, 1.125]]
+    assert list(axes.get_xticks()) == [0, 1]
+
+
+def test_one_field_of_words_names_its_axis_and_its_bars_alone() -> None:
+    rows = [{"terms": name, "accuracy": a} for name, a in (("none", 0.9), ("reading", 0.8), ("drift", 0.85))]
+    axes = Figure().add_subplot()
+    picture_of(rows, ["terms"], "sensitivity").draw(axes)
+    assert [text.get_text() for text in axes.get_yticklabels()] == ["reading", "drift"]
+    assert axes.get_ylabel() == "terms"
+
+
+def test_a_long_title_is_broken_into_lines() -> None:
+    title = " ".join(["a title that says a lot"] * 5)
+    svg = plotted(rows_over(BITS), [BITS], title, "svg").decode()
+    lines = [text.strip() for text in re.findall(r">([^<]*)<", svg) if text.strip() and text.strip() in title]
+    assert " ".join(lines) == title
+    assert all(len(line) <= MOST_LETTERS for line in lines)

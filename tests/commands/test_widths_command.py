@@ -57,6 +57,11 @@ def test_the_plan_holds_and_quantize_takes_it(files: tuple[Path, Path], tmp_path
     assert measured["loss"] <= 3
     assert measured["memory_bits"] < measured["memory_bits_before"]
     assert {row["key"] for row in found["tensors"]} == {"weight_bits", "state_bits"}
+    assert called("report", tmp_path).returncode == 0
+    page = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Widths of single tensors" in page
+    assert "Loss over bits of states" in page
+    assert all(row["tensor"] in page for row in found["tensors"])
     arguments = ("quantize", network, "--data", data, "--plan", tmp_path / "plan.yaml", "--out", tmp_path / "q")
     answer(*arguments, run=called)
     qnet = hn.QuantizedNetwork.load(tmp_path / "q" / "quantized.h5")

@@ -16,6 +16,8 @@ LOGARITHMIC = 50.0
 """Largest over smallest value from which an axis of positive numbers is logarithmic."""
 ROOM = 48
 """Letters for which there is room below an axis."""
+BESIDE = 0.5
+"""Share of the room of a name that its curves take."""
 Rows = Sequence[dict[str, Any]]
 
 
@@ -56,7 +58,10 @@ def _all(axes: Axes, rows: Rows, fields: Sequence[str], figure: str) -> Legend:
     for number, second in enumerate(seconds):
         chosen = [row for row in rows if len(fields) < 2 or row[fields[1]] == second]
         name = "integers" if second is None else f"{short(fields[1])} {cell_text(fields[1], second)}"
-        legend += _curve(axes, chosen, fields[0], figure, places, number, name)
+        # beside names, curves stand next to one another, since they would hide each other
+        aside = 0.0 if all_numbers(places) else BESIDE * (number - (len(seconds) - 1) / 2) / len(seconds)
+        moved = {tick: place + aside for tick, place in places.items()}
+        legend += _curve(axes, chosen, fields[0], figure, moved, number, name)
     return legend + _float(axes, rows, fields, figure, places)
 
 

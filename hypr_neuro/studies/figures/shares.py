@@ -11,6 +11,8 @@ from hypr_neuro.studies.importance import Importance
 
 BAR = 24.0
 """Height that a bar takes, in points."""
+MOST_LETTERS = 44
+"""Of a field's name."""
 
 
 def importance_picture(found: Importance) -> Picture:
@@ -31,7 +33,7 @@ def importance_picture(found: Importance) -> Picture:
                 fontsize=FONT - 1.5,
                 color=ON_BAR if inside else INK,
             )
-        axes.set_yticks(range(len(names)), [label(short(name)) for name in names])
+        axes.set_yticks(range(len(names)), [label(short(name), MOST_LETTERS) for name in names])
         axes.set(xlim=(0, 100), ylim=(len(names) - 0.5, -0.5), xlabel=f"share of the variance of {found.figure}, %")
         axes.grid(axis="y", visible=False)
         axes.tick_params(axis="y", length=0)
