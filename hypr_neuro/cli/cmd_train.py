@@ -36,6 +36,7 @@ EXAMPLES = (
     "hypr-neuro train --data digits --layer lif:64 --layer alif:32 --no-bias",
     "hypr-neuro train --data digits --arithmetic fixed --profile loihi2",
     "hypr-neuro train --from runs/a/network.h5 --arithmetic quantized --epochs 5 --out runs/q",
+    "hypr-neuro train --from runs/a/network.h5 --arithmetic quantized --plan runs/a/plan.yaml --out runs/m",
     "hypr-neuro train --from runs/a/network.h5 --epochs 2 --out runs/c",
 )
 
@@ -179,6 +180,22 @@ def run(
             rich_help_panel=FIXED,
         ),
     ] = None,
+    plan: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="If quantized: widths of single populations and connections, as `hypr-neuro widths` writes them.",
+            rich_help_panel=FIXED,
+        ),
+    ] = None,
+    accumulator_bits: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            help="If quantized: weights stay so small that no sum can leave N bits (default: the profile's).",
+            rich_help_panel=FIXED,
+        ),
+    ] = None,
     seed: Seed = 0,
     out: Out = Path("runs/train"),
     json: Json = False,
@@ -206,7 +223,8 @@ def run(
     }
     chip_options = {"profile": profile, "override": override or None}
     fixed_options = {"decay": decay}
-    quantized_options = {"shadow_bits": shadow_bits, "limit_weights": limit_weights}
+    quantized_options: dict[str, Any] = {"shadow_bits": shadow_bits, "limit_weights": limit_weights}
+    quantized_options |= {"plan": plan, "accumulator_bits": accumulator_bits}
     _check_arithmetic(arithmetic, ("float", "quantized"), float_options)
     _check_arithmetic(arithmetic, ("fixed", "quantized"), chip_options)
     _check_arithmetic(arithmetic, ("fixed",), fixed_options)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -95,7 +96,9 @@ def train_float(
         facts["input"] = f"fractions, which the float network alone takes; for a chip train with {option}"
     chip: QuantizationAware | None = training.get("quantized")
     if chip is not None:
-        facts["quantize with"] = profile_arguments(settings["profile"] or PROFILE, settings["override"])
+        flags = [f"--{key.replace('_', '-')}={value}" for key, value in chip.options.items()]
+        words = [profile_arguments(settings["profile"] or PROFILE, settings["override"]), shlex.join(flags)]
+        facts["quantize with"] = " ".join(filter(None, words))
     if sequences.regression:
         return _errors(folder.read("squared_error"), "float" if chip is None else "integer") | facts, ran
     accuracy = folder.read("accuracy")

@@ -40,9 +40,9 @@ from hypr_neuro.quantizing.ranges import (
 )
 from hypr_neuro.quantizing.record import conversion_summary
 from hypr_neuro.quantizing.suited import suited
-from hypr_neuro.quantizing.weight_calibration import PERCENTILE, WeightCalibration, joint_range
+from hypr_neuro.quantizing.weight_calibration import WeightCalibration, joint_range
 from hypr_neuro.quantizing.weights import PLAIN, quantize_weights, rounding_seed
-from hypr_neuro.quantizing.width_plan import WidthPlan, as_plan, rule_names, stored_bits
+from hypr_neuro.quantizing.width_plan import WidthPlan, planned, rule_names, stored_bits
 from hypr_neuro.run import graph_forward
 from hypr_neuro.run.forward import LayerForward, readout
 
@@ -113,43 +113,35 @@ def quantize(
     DoesNotFitError
         For neurons, connections and parameters that the chip cannot run (section `runs` of its profile).
     """
-    if plan is not None:
-        read = as_plan(plan)
-        read.check(net)
-        profile = load_profile(profile, read.changes())
-        weight_groups = read.options.get("weight_groups") if weight_groups is None else weight_groups
-        calibration_method = calibration_method or read.options.get("calibration_method")
-        percentile = read.options.get("percentile") if percentile is None else percentile
-        weight_headroom = read.options.get("weight_headroom") if weight_headroom is None else weight_headroom
-    reach = {"calibration_method": calibration_method, "percentile": percentile, "weight_headroom": weight_headroom}
+    reach: dict[str, Any] = {
+        "calibration_method": calibration_method,
+        "percentile": percentile,
+        "weight_headroom": weight_headroom,
+    }
+    chip, planned_options = planned(net, profile, plan, {"weight_groups": weight_groups, **reach})
     options: dict[str, Any] = {
-        "weight_groups": weight_groups,
+        "weight_groups": planned_options.pop("weight_groups"),
         "bias": bias,
         "target": target,
         "largest_weight": largest_weight,
     }
+    reach = planned_options
     if isinstance(net, IntegerNetwork) or (hasattr(net, "integer") and not isinstance(net, (QuantizedNetwork, type))):
         more = {"calibration": calibration, "weight_range": weight_range, "accumulator_bits": accumulator_bits}
         _refuse_options({**options, **reach, **more})
-        return take_integers(
-            as_integer(cast("IntegerNetwork | HasInteger", net))[0], load_profile(profile), state_scale
-        )
+        return take_integers(as_integer(cast("IntegerNetwork | HasInteger", net))[0], chip, state_scale)
     require("net", net, Network, IntegerNetwork)
     assert isinstance(net, Network)
     if state_scale is not None:
         net.check()
         raise InputError("state_scale is of integer networks, this is a float one; its scales come from calibration")
-    options |= {"weight_range": weight_range, "rounding": rounding, "seed": seed}
-    chosen = WeightCalibration(
-        calibration_method or "max",
-        PERCENTILE if percentile is None else percentile,
-        1.0 if weight_headroom is None else weight_headroom,
-    )
+    options |= {"weight_range": weight_range, "rounding": rounding, "seed": seed, "accumulator_bits": accumulator_bits}
+    chosen = WeightCalibration.of(**reach)
     if chosen.method == "accuracy":
-        chosen = best_clipping(net, load_profile(profile), calibration, chosen, partial(convert, **options))
-    qnet, _ = convert(net, profile, calibration, chosen=chosen, **options)
+        chosen = best_clipping(net, chip, calibration, chosen, partial(convert, **options))
+    qnet, _ = convert(net, chip, calibration, chosen=chosen, **options)
     warn_of(of_zeros(qnet.record))
-    return with_accumulators(qnet, accumulator_bits)
+    return qnet
 
 
 def convert(
@@ -161,6 +153,7 @@ def convert(
     rounding: str = "nearest",
     seed: int = 0,
     chosen: WeightCalibration = PLAIN,
+    accumulator_bits: int | None = None,
     **options: Any,
 ) -> tuple[QuantizedNetwork, tuple[Origin, ...]]:
     """Do what `quantize` does of a float network, without warnings; return also where each connection comes from.
@@ -168,10 +161,25 @@ def convert(
     Of a chain the column of a bias axon belongs to the connection that it stands in.
     """
     net.check()
-    if _as_graph(net, options):
-        return convert_graph(
-            net, profile, calibration, weight_range=weight_range, rounding=rounding, seed=seed, chosen=chosen, **options
-        )
+    form = convert_graph if _as_graph(net, options) else _convert_chain
+    qnet, origins = form(
+        net, profile, calibration, weight_range=weight_range, rounding=rounding, seed=seed, chosen=chosen, **options
+    )
+    return with_accumulators(qnet, accumulator_bits), origins
+
+
+def _convert_chain(
+    net: Network,
+    profile: Profile | str | Path,
+    calibration: Calibration | None,
+    *,
+    weight_range: Mapping[str, float] | None,
+    rounding: str,
+    seed: int,
+    chosen: WeightCalibration,
+    **unused: None,
+) -> tuple[QuantizedNetwork, tuple[Origin, ...]]:
+    """Give each connection of a chain of layers one exponent; `unused` are options of graphs, none of them given."""
     for i, layer in enumerate(net.layers):
         layer.model.require_integer(net.name(i))
     profile = load_profile(profile)

@@ -63,6 +63,20 @@ class WeightCalibration:
         if not 1 <= self.headroom <= 64:
             raise InputError(f"weight_headroom = {self.headroom}, rule: 1 to 64; 2 leaves weights room to double")
 
+    @classmethod
+    def of(
+        cls,
+        calibration_method: str | None = None,
+        percentile: float | None = None,
+        weight_headroom: float | None = None,
+    ) -> WeightCalibration:
+        """Return what options of `quantize` say, None for its default."""
+        return cls(
+            calibration_method or METHODS[0],
+            PERCENTILE if percentile is None else percentile,
+            1.0 if weight_headroom is None else weight_headroom,
+        )
+
     @property
     def plain(self) -> bool:
         """Whether it is what a network that says nothing has."""

@@ -25,7 +25,7 @@ from hypr_neuro.errors import InputError, among
 from hypr_neuro.files.yaml_file import load_yaml
 from hypr_neuro.graph.integer import IntegerNetwork
 from hypr_neuro.graph.network import Network
-from hypr_neuro.profiles.profile import Profile
+from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.profiles.rules import RULE_KEYS
 from hypr_neuro.quantizing.ranges import layer_connections
 
@@ -129,6 +129,27 @@ def as_plan(given: WidthPlan | Mapping[str, Any] | str | Path) -> WidthPlan:
         if not isinstance(value, dict):
             raise InputError(f"plan '{path}': key '{key}' = {value!r:.60}, rule: a mapping")
     return WidthPlan(parts["rules"], parts["options"], parts["network"], parts["measured"])
+
+
+def planned(
+    net: Any,
+    profile: Profile | str | Path,
+    plan: WidthPlan | Mapping[str, Any] | str | Path | None,
+    given: Mapping[str, Any],
+) -> tuple[Profile, dict[str, Any]]:
+    """Return the chip with the rules of a plan, and options of `quantize`: those given, where None those of the plan.
+
+    Raises
+    ------
+    InputError
+        For a plan of another network, or none at all; ProfileError for widths that the chip does not have.
+    """
+    if plan is None:
+        return load_profile(profile), dict(given)
+    read = as_plan(plan)
+    read.check(net)
+    options = {key: read.options.get(key) if value is None else value for key, value in given.items()}
+    return load_profile(profile, read.changes()), options
 
 
 def described(net: Network | IntegerNetwork) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,12 @@ from hypr_neuro.quantizing.network import QuantizedNetwork
 
 here, refused = partial(answer, run=called), partial(refusal, run=called)
 QUANTIZED = ("--arithmetic", "quantized", "--override", "precision.weight_bits=4")
+PLAN = """plan: 1
+options: {calibration_method: mse}
+rules:
+  layers.0.input: {weight_bits: 5}
+  layers.0.recurrent: {weight_bits: 3}
+"""
 SIX = ("precision.weight_bits=6",)
 pytestmark = [pytest.mark.once, pytest.mark.filterwarnings("ignore:.*became 0:hypr_neuro.errors.HyprWarning")]
 
@@ -70,6 +77,20 @@ def test_a_float_network_is_tuned_for_a_chip(data: Path, tmp_path: Path) -> None
     assert QuantizedNetwork.load(tmp_path / "tuned" / "quantized.h5").profile.precision.weight_bits.value == 6
 
 
+def test_a_network_is_trained_for_its_plan(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "my plan.yaml").write_text(PLAN)
+    words = ("train", "--data", data, "--arithmetic", "quantized", "--plan", tmp_path / "my plan.yaml")
+    found = here(*words, "--accumulator-bits", "10", "--epochs", "4", "--out", tmp_path / "run")
+    told = f"--profile loihi2 '--plan={tmp_path / 'my plan.yaml'}' --accumulator-bits=10"
+    assert found["quantize_with"] == told
+    here("quantize", tmp_path / "run" / "network.h5", *shlex.split(found["quantize_with"]))
+    qnet = QuantizedNetwork.load(tmp_path / "run" / "quantized.h5")
+    assert [qnet.weight_bits(c) for c in qnet.connections if "readout" not in c.name] == [5, 3]
+    assert here("simulate", tmp_path / "run" / "quantized.h5")["accuracy"] == found["test_accuracy"]
+    message = refused(*words[:3], "--plan", tmp_path / "my plan.yaml", "--out", tmp_path / "float")
+    assert f"--plan {tmp_path / 'my plan.yaml'}: only with --arithmetic quantized" in message
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
@@ -81,6 +102,8 @@ def test_a_float_network_is_tuned_for_a_chip(data: Path, tmp_path: Path) -> None
         (("--profile", "loihi2"), "--profile loihi2: only with --arithmetic fixed or quantized"),
         ((*QUANTIZED, "--decay", "0.5"), "--decay 0.5: only with --arithmetic fixed"),
         ((*QUANTIZED, "--shadow-bits", "2"), "shadow_bits = 2, rule"),
+        (("--arithmetic", "quantized", "--plan", "nowhere.yaml"), "plan file 'nowhere.yaml' does not exist"),
+        ((*QUANTIZED, "--accumulator-bits", "3"), "accumulator_bits = 3, rule"),
         ((*QUANTIZED, "--update-every", "5"), "update_every = 5 with quantized, rule"),
         (("--arithmetic", "quantized", "--profile", "loihi9"), "loihi9"),
         (("--arithmetic", "fixed", "--rule", "hypr"), "--rule hypr: only with --arithmetic float or quantized"),
