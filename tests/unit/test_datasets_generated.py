@@ -128,6 +128,17 @@ def test_braille_has_the_published_counts(shared_data: Path) -> None:
     assert np.array_equal(data.split == "validation", in_val[:, 1] & ~in_val[:, 0])
 
 
+def test_each_repeat_of_braille_tests_on_a_split_of_its_own(shared_data: Path) -> None:
+    in_val = np.load(shared_data / "braille" / "braille_7class.npz")["in_val"]
+    for repeat in (1, 9):
+        split = load_data("braille", shared_data / "braille", repeat=repeat).split
+        assert np.array_equal(split == "test", in_val[:, repeat])
+        assert np.array_equal(split == "validation", in_val[:, (repeat + 1) % 10] & ~in_val[:, repeat])
+    for repeat in (10, -1, 1.5, True):
+        with pytest.raises(InputError, match=f"repeat = {repeat}, rule: "):
+            load_data("braille", shared_data / "braille", repeat=repeat)
+
+
 BRAILLE = {"x": np.zeros((6, 32, 12), np.uint8), "y": np.arange(6, dtype=np.uint8), "in_val": np.zeros((6, 10), bool)}
 
 
