@@ -5,6 +5,7 @@ Rounded to the exponents of the largest weights, rounded to those of least squar
     python examples/quantization_aware.py FOLDER            ECG; FOLDER holds QTDB_train.mat, QTDB_test.mat
     python examples/quantization_aware.py FOLDER --quick    one epoch of two widths on few samples
     python examples/quantization_aware.py FOLDER --data braille --epochs 8
+    python examples/quantization_aware.py FOLDER --data braille --bits 4 8 --splits        seed n tests on split n
     python examples/quantization_aware.py FOLDER --network network.h5      a network of yours
     python examples/quantization_aware.py --draw ecg.jsonl braille.jsonl --figure widths.png
 
@@ -44,12 +45,16 @@ def _task(data: hn.SequenceData) -> Task:
 
 def rows_of(given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[int, int]]) -> Iterator[dict[str, Any]]:
     """Yield seed, weight bits and accuracies, of what is not done yet."""
-    task, few = _task(data), given.quick
+    few, bits_asked = given.quick, (3, 8) if given.quick else tuple(given.bits)
+    task = _task(data)
     training = task.training if given.network is None else {}  # the task's loss suits its own network
     for seed in range(1 if few else given.seeds):
-        widths = [bits for bits in ((3, 8) if few else WIDTHS) if (seed, bits) not in done]
+        widths = [bits for bits in bits_asked if (seed, bits) not in done]
         if not widths:
             continue
+        if given.splits:
+            data = hn.load_data(given.data, given.folder, repeat=seed)
+            data = data.few(24) if few else data
         if given.network is not None:
             start = hn.Network.load(given.network)
         else:
@@ -128,6 +133,8 @@ def main(words: list[str]) -> None:
     parser.add_argument("--network", type=Path)
     parser.add_argument("--profile", default="loihi2")
     parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--splits", action="store_true")
+    parser.add_argument("--bits", type=int, nargs="+", default=WIDTHS)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--rate", type=float, default=RATE)
     parser.add_argument("--results", type=Path)
