@@ -76,6 +76,11 @@ def check(
     result = Check([], [], (int(bounds.inputs[0].min()), int(bounds.inputs[1].max())), [], bounds)
     for p in integer.populations:
         _population_rows(result, bounds, p.name, found, width, _names(network, integer))
+    if isinstance(network, QuantizedNetwork) and network.profile.analog is not None:
+        result.notes.append(
+            f"profile '{network.profile.name}' is analog: cells, their noise and ADC codes are not part of this; these "
+            "are bounds of the integers that the cells stand for"
+        )
     if learning is not None:
         from hypr_neuro.bounds.learning import learning_bounds
 

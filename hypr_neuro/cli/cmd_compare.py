@@ -34,8 +34,6 @@ EXAMPLES = (
     "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --device sim --device c --seeds 5",
     "hypr-neuro compare runs/a/network.h5 runs/a/quantized.h5 --disturb --causes --seeds 5",
 )
-LOSS = 0.02
-"""Accuracy that learning may cost without a word, or share by which the squared error may grow."""
 
 
 @command
@@ -244,6 +242,7 @@ def _print_epochs(comparison: Comparison, sequences: SequenceData) -> None:
 def _print_last(comparison: Comparison, score: str, sequences: SequenceData) -> None:
     """Print gradients, score and spikes after the last epoch, and what is doubtful about them."""
     from hypr_neuro.data.doubts import warn_of
+    from hypr_neuro.workflow.stages_learning import doubts_of_comparison
 
     last = comparison.epochs[-1]
     gradients = [[k, v, last.free_cosine[k], last.hypr_cosine[k], last.bptt_cosine[k]] for k, v in last.cosine.items()]
@@ -256,7 +255,7 @@ def _print_last(comparison: Comparison, score: str, sequences: SequenceData) -> 
     for name, first in last.divergence.items():
         if first is not None:
             print(f"{name}: spikes first differ in step {first.step}, sample {first.sample}, neuron {first.neuron}")
-    warn_of(_of_learning(comparison, sequences.part("test")))
+    warn_of(doubts_of_comparison(comparison, sequences.part("test")))
     without = [name for name, cosine in last.cosine.items() if math.isnan(cosine)]
     if without:
         names = ", ".join(without)
@@ -268,18 +267,6 @@ def _scores(entry: ComparedEpoch) -> list[float | None]:
     if entry.device_squared_error is not None:
         return [entry.device_squared_error, entry.float_squared_error]
     return [entry.device_accuracy, entry.float_accuracy]
-
-
-def _of_learning(comparison: Comparison, test: SequenceData) -> list[str]:
-    """Say that learning on the device cost something, or that its squared error is that of the mean."""
-    from hypr_neuro.data.doubts import of_learning, of_learning_error, of_squared_error
-    from hypr_neuro.data.score import mean_error
-
-    first, last = comparison.epochs[0], comparison.epochs[-1]
-    before, after = first.device_squared_error, last.device_squared_error
-    if before is None or after is None:
-        return of_learning(first.device_accuracy, last.device_accuracy, LOSS)
-    return of_learning_error(before, after, LOSS) + of_squared_error(after, mean_error(test), len(test))
 
 
 def least(values: Iterable[float]) -> float:

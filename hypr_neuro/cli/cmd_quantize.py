@@ -166,6 +166,7 @@ def run(
     from hypr_neuro.graph.network import Network
     from hypr_neuro.quantizing.network import QuantizedNetwork
     from hypr_neuro.quantizing.quantize import quantize
+    from hypr_neuro.quantizing.width_plan import as_plan
     from hypr_neuro.workflow import notes, stages
 
     net, chip = load(network), get_profile(profile, override)
@@ -229,7 +230,8 @@ def run(
     for rule in dict.fromkeys(r["rule"] for r in record):
         text = f"{rule}: {', '.join(_name(r) for r in record if r['rule'] == rule)}"
         print(fill(text, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
-    for note in qnet.notes:
+    told = "" if plan is None else as_plan(plan).told()
+    for note in [*qnet.notes, *filter(None, [told])]:
         print(note)
     print(path)
 

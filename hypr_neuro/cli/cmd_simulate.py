@@ -170,7 +170,7 @@ def run(
     if answers_file is not None:
         write_predictions(answers_file, answers)
         facts["predictions in"] = str(answers_file)
-    _doubt(facts, score, samples_run)
+    _doubt(facts, score, samples_run, {p.name: float(p.size * samples_run.x[..., 0].size) for p in net.populations})
     cost = _costs(net, recorded) if isinstance(net, QuantizedNetwork) and COUNTED[0] in facts else None
     _show(facts, cost, json, is_float)
 
@@ -296,15 +296,16 @@ def _costs(qnet: QuantizedNetwork, recorded: Trace) -> Estimate | str:
         return f"cost of a sample: unknown: {error}"
 
 
-def _doubt(facts: dict[str, Any], score: Score | None, samples: SequenceData) -> None:
-    """Warn of what these figures do not say."""
+def _doubt(facts: dict[str, Any], score: Score | None, samples: SequenceData, updates: dict[str, float]) -> None:
+    """Warn of what these figures do not say; `updates` are those of each population, in all samples."""
     import numpy as np
 
-    from hypr_neuro.data.doubts import of_changed_rates, of_rates, warn_of
+    from hypr_neuro.data.doubts import of_changed_rates, of_rates, of_saturations, warn_of
     from hypr_neuro.data.score import doubts_of
 
     doubts = of_rates(facts["rates"], driven=bool(np.any(samples.x)))
     doubts += of_changed_rates(facts.get("float rates", {}), facts["rates"])
+    doubts += of_saturations(facts.get(COUNTED[1]) or {}, updates)
     warn_of(doubts if score is None else doubts + doubts_of(score, samples))
 
 

@@ -104,7 +104,7 @@ def train_float(
     accuracy = folder.read("accuracy")
     scores = _scores(accuracy["float"], accuracy["float_labelled"])
     if chip is not None:
-        scores = _scores(accuracy["integer"], accuracy["integer_labelled"]) | {"float": accuracy["float"]}
+        scores = _scores(accuracy["integer"], accuracy["integer_labelled"]) | {"float accuracy": accuracy["float"]}
     return scores | facts, ran
 
 

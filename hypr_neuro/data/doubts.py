@@ -16,6 +16,8 @@ ALWAYS = 0.999
 """Spikes a neuron and step from which on a population says nothing: it fires whatever it is given."""
 CHANGED = 2.0
 """Factor between the firing rates in float and in integers."""
+SATURATED = 0.1
+"""Share of a population's updates from which on saturations are told."""
 LOST = 0.5
 """Share of a connection's weights that became 0."""
 UNDRIVEN = "x is 0 everywhere; give samples that drive the network"
@@ -100,6 +102,24 @@ def of_zeros(record: Sequence[Mapping[str, Any]]) -> list[str]:
                 f"{name}: {zeroed} of {weights} weights that are not 0 became 0, their steps are too coarse for them; "
                 "take more weight bits, weight_groups (--weight-groups row), or a smaller largest_weight"
             )
+    return doubts
+
+
+def of_saturations(events: Mapping[str, Mapping[str, int]], updates: Mapping[str, float]) -> list[str]:
+    """Say which states saturated or wrapped in a tenth of all steps of their neurons, or more.
+
+    events, updates : counts by population and event ("v saturated"); neurons times steps by population
+    """
+    doubts = []
+    for name, counts in events.items():
+        for event, count in counts.items():
+            share = count / updates[name] if updates.get(name) else 0.0
+            if share >= SATURATED:
+                doubts.append(
+                    f"'{name}': {event} in {share:.0%} of its neurons' steps, so its states are mostly the ends of "
+                    "their range; take a chip with more state_bits or a larger state_headroom, calibrate on data that "
+                    "drive it, and look at what quantizing changed of its decays and weights"
+                )
     return doubts
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import InputError, among
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.graph.spec import NetworkSpec, Range, parse_spec
 from hypr_neuro.neurons import MODELS, get_model
@@ -26,13 +26,15 @@ def drawn_layers(
         model = get_model(s.neuron)
         if model.readout:
             raise InputError(f"layers.{i}.neuron = '{s.neuron}' is a readout; use it under 'readout'")
-        layers.append(_draw_layer(model, s.size, inputs, s.recurrent, s.bias, s.params, rng))
+        drawn = _draw_layer(model, s.size, inputs, s.recurrent, s.bias, s.params, rng)
+        layers.append(_training_only(drawn, f"layers.{i}", s.trainable))
         inputs = s.size
     model = get_model(parsed.readout.neuron)
     if not model.readout:
         raise InputError(f"readout.neuron = '{model.name}', rule: a readout, which are {', '.join(readouts())}")
     values, bias = parsed.readout.values, parsed.readout.bias
-    layers.append(_draw_layer(model, parsed.outputs, inputs, False, bias, values, rng))
+    drawn = _draw_layer(model, parsed.outputs, inputs, False, bias, values, rng)
+    layers.append(_training_only(drawn, "readout", parsed.readout.trainable))
     return layers, parsed.dt, {"spec": _spec_note(parsed, model)}
 
 
@@ -46,6 +48,9 @@ def _spec_note(spec: NetworkSpec, readout: NeuronModel) -> dict[str, Any]:
     note: dict[str, Any] = spec.model_dump(mode="json")
     if not note["frozen"]:
         del note["frozen"]
+    for part in (*note["layers"], note["readout"]):
+        if part["trainable"] is None:
+            del part["trainable"]
     entry = note["readout"]
     if not entry["params"]:
         del entry["params"]
@@ -54,6 +59,18 @@ def _spec_note(spec: NetworkSpec, readout: NeuronModel) -> dict[str, Any]:
         if "tau" in readout.param_names and "tau" not in spec.readout.params:
             entry["tau"] = readout.param("tau").default
     return note
+
+
+def _training_only(layer: Layer, name: str, parameters: list[str] | None) -> Layer:
+    """Return a layer of which training changes these parameters alone, beside its weights and constant currents."""
+    if parameters is None:
+        return layer
+    known = [p for p in layer.model.trainable if p != "bias"]
+    for parameter in parameters:
+        if parameter not in known:
+            raise InputError(f"{name}.trainable: unknown parameter {among(parameter, known)}")
+    layer.trainable = tuple(p for p in layer.trainable if p == "bias" or p in parameters)
+    return layer
 
 
 def _draw_layer(

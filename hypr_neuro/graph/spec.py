@@ -16,7 +16,17 @@ Positive = Annotated[int, Field(gt=0, le=1_000_000)]
 
 
 class LayerSpec(BaseModel):
-    """One recurrent or feed-forward layer; a pair in `params` is drawn uniformly for each neuron."""
+    """One recurrent or feed-forward layer.
+
+    Attributes
+    ----------
+    neuron, size, recurrent, bias
+        Model, neurons, and whether they feed one another and have constant currents.
+    params
+        Values of parameters; a pair is drawn uniformly for each neuron.
+    trainable
+        Parameters that training changes; all that the model lets, where it is left out.
+    """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
     neuron: str
@@ -24,6 +34,7 @@ class LayerSpec(BaseModel):
     recurrent: bool = True
     bias: bool = True
     params: dict[str, Range] = Field(default_factory=dict)
+    trainable: list[str] | None = None
 
 
 class ReadoutSpec(BaseModel):
@@ -31,7 +42,7 @@ class ReadoutSpec(BaseModel):
 
     Attributes
     ----------
-    params
+    params, trainable
         As in `LayerSpec`.
     tau
         The same as ``params: {tau: …}``.
@@ -42,6 +53,7 @@ class ReadoutSpec(BaseModel):
     bias: bool = False
     tau: Range | None = None
     params: dict[str, Range] = Field(default_factory=dict)
+    trainable: list[str] | None = None
 
     @property
     def values(self) -> dict[str, Range]:

@@ -175,9 +175,16 @@ def matrices(network: IntegerNetwork) -> list[Matrix]:
     """Return the weights of a network, those that share source, target, current and delay together."""
     alike: dict[tuple[Any, ...], list[Synapses]] = {}
     for i, c in enumerate(network.synapses):
+        if bias_alone(c):
+            continue
         shared = (c.source, c.target, c.current, c.delays, c.message)
         alike.setdefault(shared if isinstance(c.delays, int) and c.convolution is None else (i,), []).append(c)
     return [_matrix(connections) for connections in alike.values()]
+
+
+def bias_alone(c: Synapses) -> bool:
+    """Tell whether a connection is a bias axon of its own, which reads no weight of its source."""
+    return c.always_on is not None and c.convolution is None and not _nonzero_by_sender([c.weights]).any()
 
 
 def _matrix(connections: Sequence[Synapses]) -> Matrix:

@@ -97,6 +97,7 @@ def _merged(path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
     base = data.pop("extends", None)
     if base is None:
         return data
+    data.setdefault("name", path.stem)  # else nothing would tell it from what it extends
     if not isinstance(base, str):
         raise ProfileError(f"profile '{path}': key 'extends' = {base!r}, rule: a name or the path of a .yaml file")
     try:

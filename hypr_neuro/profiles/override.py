@@ -17,7 +17,7 @@ from hypr_neuro.profiles.quantity import unit_of
 from hypr_neuro.profiles.rules import RULE_KEYS, as_mapping
 
 SECTIONS = ("precision", "learning", "time", "core", "chip", "runs", "energy", "analog")
-MOST_NAMED = 4
+MOST_NAMED = 2
 """Changes that a profile's name tells one by one."""
 BITS, FRACTION = "learning.eligibility_bits", "learning.eligibility_fraction"
 

@@ -106,11 +106,19 @@ def _require_parameters(p: FloatPopulation, profile: Profile) -> None:
 def _require_value(p: FloatPopulation, name: str, value: float, meaning: str) -> None:
     values: Array = np.broadcast_to(np.asarray(p.params[name], np.float64), (p.size,))
     for neuron in np.flatnonzero(values != value)[:1]:
-        kept = f" and leave '{name}' out of its `trainable`" if name in p.trainable else ""
         raise DoesNotFitError(
-            f"population '{p.name}': {name}[{neuron}] = {values[neuron]:.4g}, rule: {value:g}, {meaning}; build it "
-            f"with params {{{name}: {value}}}{kept}, {OTHER_CHIP}"
+            f"population '{p.name}': {name}[{neuron}] = {values[neuron]:.4g}, rule: {value:g}, {meaning}; give the "
+            f"layer of its spec {_settled(p, name, value)}, {OTHER_CHIP}"
         )
+
+
+def _settled(p: FloatPopulation, name: str, value: float) -> str:
+    """Return the words of a specification that hold a parameter to a value."""
+    if name == "bias":
+        return "bias: false"
+    others = ", ".join(one for one in p.trainable if one not in (name, "bias"))
+    kept = f" and, so that training leaves it, trainable: [{others}]" if name in p.trainable else ""
+    return f"params: {{{name}: {value}}}{kept}"
 
 
 def _require_kernel(name: str, weights: Any, profile: Profile) -> None:

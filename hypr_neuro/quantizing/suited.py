@@ -88,7 +88,7 @@ def _with_shifts(p: FloatPopulation, top: int, profile: Profile, record: list[di
         shifted = 2.0 ** -k.astype(np.float64)
         params[name] = shifted if name in SHARES else time_constant(1.0 - shifted)
         off = float(np.max(np.abs(shifted / np.maximum(decay, 2.0 ** -(top + 1)) - 1.0)))
-        rule = f"shifts of {k.min()}..{k.max()} bits, 0..{top}; decays off by up to {off:.1%}"
+        rule = f"decays by shifts of {k.min()}..{k.max()} bits (the chip has 0..{top}), off by up to {off:.1%}"
         integer = np.left_shift(1, top - k)
         clipped = int(np.count_nonzero(decay < 2.0 ** -(top + 0.5)))
         step = Conversion(f"{name} as a shift", decay, 2.0**top, integer, "nearest power of two", clipped, rule)

@@ -74,6 +74,17 @@ class WidthPlan:
             if key not in OPTIONS:
                 raise InputError(f"plan: options: unknown key {among(str(key), list(OPTIONS))}")
 
+    def told(self) -> str:
+        """Tell in a line what was lost when the plan was made, "" where its file does not say."""
+        test, numbers = self.measured.get("test"), (int, float)
+        place, found = ("test samples", test) if isinstance(test, Mapping) else ("samples", self.measured)
+        loss, error = found.get("loss"), found.get("standard_error")
+        if not isinstance(loss, numbers) or not isinstance(error, numbers):
+            return ""
+        asked = self.measured.get("within")
+        limit = f", {asked:g} asked for" if isinstance(asked, numbers) else ""
+        return f"plan: {loss:.2f} ± {error:.2f} points lost on {place} when it was made{limit}"
+
     def changes(self) -> dict[str, Any]:
         """Return what it changes of a profile, as `profiles.override` takes it."""
         return {f"{SHORT[key]}@{name}": value for name, by_key in self.rules.items() for key, value in by_key.items()}

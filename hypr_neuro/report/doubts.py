@@ -39,15 +39,28 @@ def _of_integers(results: Data) -> list[str]:
         if all(number(entry.get(key)) is not None for key in ("zeroed", "nonzero"))
     ]
     driven = lookup(results, "data", "events_per_sample") != 0
+    updates = {
+        str(layer.get("name")): (number(layer.get("size")) or 0.0)
+        * (number(lookup(results, "data", "test")) or 0.0)
+        * (number(lookup(results, "data", "steps")) or 0.0)
+        for layer in rows(lookup(results, "network", "layers"))
+    }
+    events = {
+        name: {event: int(count) for event, count in pairs(counts) if number(count) is not None}
+        for name, counts in pairs(lookup(results, "quantization", "events"))
+    }
     return [
         *doubts.of_rates(integer, driven=driven),
         *doubts.of_changed_rates(real, integer),
         *doubts.of_zeros(record),
+        *doubts.of_saturations(events, updates),
     ]
 
 
 def _of_learning(results: Data) -> list[str]:
     sentences = []
+    majority = number(lookup(results, "accuracy", "majority"))
+    samples = number(lookup(results, "data", "test")) or 1
     for key, title in STUDIES.items():
         study = lookup(results, "learning", key)
         epochs = rows(lookup(study, "epochs"))
@@ -55,5 +68,6 @@ def _of_learning(results: Data) -> list[str]:
         after = number(epochs[-1].get("device_accuracy")) if epochs else None
         if before is not None and after is not None:
             told = doubts.of_learning(before, after, LOSS)
+            told += [] if majority is None else doubts.of_score(after, majority, int(samples))
             sentences += [f"{title.capitalize()}: {text}" for text in told]
     return sentences

@@ -84,8 +84,9 @@ class FoundWidths:
         share = 100.0 * after / max(before, 1)
         weights = 100.0 * self.after.weights / max(self.before.weights, 1)
         lines = [
-            f"together: {self.chosen.loss} points lost of {100 * self.accuracy:.2f} % (single losses add up to "
-            f"{self.chosen.predicted:.2f}; {self.chosen.repaired} steps taken back, {self.chosen.narrowed} added)",
+            f"together: {self.chosen.loss} points lost of {100 * self.accuracy:.2f} % (the program's choice: single "
+            f"losses of {self.chosen.predicted:.2f} in all; then {self.chosen.repaired} steps taken back, "
+            f"{self.chosen.narrowed} added)",
             f"memory: {after / KIBIBIT:.4g} of {before / KIBIBIT:.4g} KiB ({share:.1f} %), weights "
             f"alone {self.after.weights / KIBIBIT:.4g} of {self.before.weights / KIBIBIT:.4g} KiB ({weights:.1f} %)",
         ]

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from hypr_neuro.data import SequenceData
 from hypr_neuro.data.checks import require_integers, require_two_classes
+from hypr_neuro.data.doubts import warn_of
 from hypr_neuro.errors import InputError
 from hypr_neuro.files.run_folder import FINISHED, RunFolder
 from hypr_neuro.graph.network import Network
@@ -154,6 +155,7 @@ def _learn(
         folder.merge("learning", {kind: {"skipped": str(error)} for kind in ("scratch", "fine_tuning")})
         console.say(f"On chip: left out, {error}")
         return
+    test = data.part("test")
     runs = (
         ("scratch", "from scratch", task.scratch, task.scratch_epochs),
         ("fine_tuning", "after a disturbance", task.fine_tuning, task.fine_tuning_epochs),
@@ -178,6 +180,7 @@ def _learn(
         beside = percent_or_error(last.float_accuracy, last.float_squared_error)
         what = "squared error " if data.regression else ""
         console.say(f"On chip {description}: {what}{before} before, {after} after; float rule beside it {beside}")
+        warn_of(f"on chip {description}: {told}" for told in stages_learning.doubts_of_comparison(comparison, test))
 
 
 def _scores_in_words(scores: Mapping[str, Any]) -> str:

@@ -20,7 +20,7 @@ from hypr_neuro.comparing.compare import (
 )
 from hypr_neuro.compilers import place_network
 from hypr_neuro.data.augment import augment
-from hypr_neuro.data.doubts import of_changed_rates, of_rates, warn_of
+from hypr_neuro.data.doubts import of_changed_rates, of_rates, of_saturations, warn_of
 from hypr_neuro.data.score import Score, doubts_of, majority, predict
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.devices import open_device
@@ -227,7 +227,9 @@ def simulate_stage(folder: RunFolder, net: Network, qnet: QuantizedNetwork, data
     inference = compare_inference(net, qnet, data)
     test = data.part("test")
     samples, driven = test.x[:8], bool(np.any(test.x))
-    warn_of(of_rates(inference.rates, driven=driven) + of_changed_rates(inference.float_rates, inference.rates))
+    doubts = of_rates(inference.rates, driven=driven) + of_changed_rates(inference.float_rates, inference.rates)
+    updates = {p.name: float(p.size * test.x[..., 0].size) for p in qnet.populations}
+    warn_of(doubts + of_saturations(inference.events, updates))
     warn_of(doubts_of(inference.integer_score, test))
     folder.merge(
         "quantization",

@@ -16,6 +16,8 @@ from hypr_neuro.comparing.compare import (
     compare_inference,
     disturb,
 )
+from hypr_neuro.data.doubts import of_learning, of_learning_error, of_score, of_squared_error
+from hypr_neuro.data.score import majority, mean_error
 from hypr_neuro.data.sequence import SequenceData
 from hypr_neuro.errors import HyprWarning, InputError
 from hypr_neuro.files.run_folder import RunFolder
@@ -28,6 +30,9 @@ from hypr_neuro.sim.learning.search_rate import search_rate
 from hypr_neuro.workflow.describe import describe_network, describe_profile
 from hypr_neuro.workflow.stages import Progress, build, write_scores
 from hypr_neuro.workflow.tasks import lost_bits
+
+LOSS = 0.02
+"""Score that learning may cost without a word: accuracy, or a share of the squared error."""
 
 
 def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) -> tuple[Network, QuantizedNetwork]:
@@ -131,6 +136,16 @@ def learn_stage(
     folder.merge("learning", {kind: section})
     folder.merge("seconds", {f"learn {kind}": time.perf_counter() - started})
     return comparison
+
+
+def doubts_of_comparison(comparison: Comparison, test: SequenceData) -> list[str]:
+    """Say that learning on the device cost something, or ended where always answering the same would."""
+    first, last = comparison.epochs[0], comparison.epochs[-1]
+    before, after = first.device_squared_error, last.device_squared_error
+    if before is None or after is None:
+        told = of_learning(first.device_accuracy, last.device_accuracy, LOSS)
+        return told + of_score(last.device_accuracy, majority(test), len(test))
+    return of_learning_error(before, after, LOSS) + of_squared_error(after, mean_error(test), len(test))
 
 
 def regained(reference: float, disturbed: float, after: float) -> float:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import re
 import runpy
+import shlex
 import subprocess
 import sys
 from importlib import import_module
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
+from typer.main import get_command
 
 import hypr_neuro as hn
+from hypr_neuro.cli import app
 from hypr_neuro.numbers.surrogates import slayer
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,12 +29,39 @@ def test_generated_page_is_fresh(name: str) -> None:
 
 
 def test_commands_of_the_readme_and_docs_exist() -> None:
-    from hypr_neuro.cli import app
-
     known = {command.name for command in app.registered_commands}
     for page in (ROOT / "README.md", *(ROOT / "docs").glob("*.md")):
         used = set(re.findall(r"(?:^    |`|bin/)hypr-neuro ([a-z]+)", page.read_text(encoding="utf-8"), re.MULTILINE))
         assert used <= known, (page.name, used - known)
+
+
+def _commands(text: str) -> list[list[str]]:
+    """Return the words of every line of a page that is a command of hypr-neuro, up to what the shell does with it."""
+    found = []
+    for line in re.findall(r"^    (hypr-neuro .*)$", text.replace("\\\n", " "), re.MULTILINE):
+        words = shlex.split(line, comments=True)
+        ends = [words.index(end) for end in ("|", ">", "&&", ";") if end in words]
+        found.append(words[1 : min(ends, default=len(words))])
+    return found
+
+
+def test_commands_of_the_pages_have_options_that_exist() -> None:
+    root = get_command(app)
+    assert isinstance(root, click.Group)
+    with pytest.raises(click.UsageError):
+        root.commands["check"].make_context("check", ["quantized.h5", "--no-such-option"])
+    checked = 0
+    for page in (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs").glob("*.md")):
+        for name, *words in filter(None, _commands(page.read_text(encoding="utf-8"))):
+            if name in root.commands:
+                try:
+                    root.commands[name].make_context(name, words)
+                except click.exceptions.Exit:  # of --help
+                    pass
+                except click.UsageError as error:
+                    pytest.fail(f"{page.name}: hypr-neuro {name} {shlex.join(words)}: {error.message}")
+                checked += 1
+    assert checked > 100
 
 
 def test_links_of_the_readme_lead_somewhere() -> None:

@@ -43,6 +43,15 @@ def test_a_network_by_hand() -> None:
     assert found.footprint.states == 3 * 2 * 4
 
 
+def test_a_bias_axon_of_its_own_is_no_connection() -> None:
+    x = np.zeros((1, 6, 2), np.int64)
+    x[0, 2] = 1, 1
+    bias = hn.Synapses("input", "a", np.zeros((3, 2), np.int64), always_on=np.array([1, -1, 0]))
+    found, alone = hn.complexity(by_hand(bias), x), hn.complexity(by_hand(), x)
+    assert found.dense_operations == alone.dense_operations
+    assert found.connection_sparsity == alone.connection_sparsity
+
+
 def test_numbers_are_multiplied() -> None:
     x = np.zeros((1, 3, 2), np.int64)
     x[0, 1, 1] = 2

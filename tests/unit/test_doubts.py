@@ -11,6 +11,7 @@ import pytest
 
 import hypr_neuro as hn
 from hypr_neuro.data import doubts
+from hypr_neuro.data.doubts import of_saturations
 from hypr_neuro.data.score import majority
 from hypr_neuro.errors import HyprWarning
 from hypr_neuro.quantizing.graph_quantize import quantize_graph
@@ -146,6 +147,30 @@ def test_the_report_says_what_to_doubt() -> None:
     page = render_page(RESULTS)
     assert page.count("What to doubt") == 2  # the box and its label
     assert "9 of 10 weights that are not 0 became 0" in page
+
+
+def test_states_that_are_mostly_at_an_end_are_told_with_their_share() -> None:
+    events = {"a": {"v saturated": 38, "sum wrapped": 1}, "b": {"v saturated": 9}, "c": {"v saturated": 5}}
+    told = of_saturations(events, {"a": 100.0, "b": 100.0})
+    assert len(told) == 1
+    assert told[0].startswith("'a': v saturated in 38% of its neurons' steps")
+
+
+def test_the_report_tells_of_saturations_and_of_learning_at_chance() -> None:
+    results = {
+        "data": {"test": 10, "steps": 20, "events_per_sample": 3.0},
+        "network": {"layers": [{"name": "a", "size": 4}]},
+        "quantization": {"events": {"a": {"v saturated": 400}}},
+        "accuracy": {"majority": 0.2},
+        "learning": {"scratch": {"start_accuracy": 0.1, "epochs": [{"device_accuracy": 0.2}]}},
+    }
+    told = doubts_of(results)
+    assert [text.split(":")[0] for text in told] == ["'a'", "Learning from random weights"]
+    assert "50% of its neurons' steps" in told[0]
+    assert "accuracy 20.0% of 10 sample(s) is not above" in told[1]
+    results["learning"]["scratch"]["epochs"][0]["device_accuracy"] = 0.3
+    results["quantization"]["events"]["a"]["v saturated"] = 40
+    assert doubts_of(results) == []
 
 
 @pytest.mark.parametrize("results", [{}, {"accuracy": {"float": "x"}, "quantization": {"rates": [1], "record": "x"}}])

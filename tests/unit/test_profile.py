@@ -88,6 +88,11 @@ def test_a_profile_overrides_single_keys_of_another(tmp_path: Path) -> None:
     assert mine == base
 
 
+def test_a_profile_without_a_name_has_that_of_its_file(tmp_path: Path) -> None:
+    path = written(tmp_path, "extends: loihi2\n", "narrow weights.yaml")
+    assert load_profile(path).name == "narrow weights"
+
+
 def test_a_profile_extends_a_file_beside_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written(tmp_path, "extends: ideal\nname: base\n", "base.yaml")
     path = written(tmp_path, "extends: base.yaml\nname: top\n", "top.yaml")

@@ -60,10 +60,10 @@ def test_decays_of_integers_are_shifts_and_the_record_says_by_how_much_they_are_
     assert np.array_equal(kappa, (1 << k) - gain)
     shifted = {r["name"]: r for r in qnet.record if r["name"].endswith("as a shift")}
     assert set(shifted) == {"du as a shift", "dv as a shift", "tau as a shift"}
-    assert shifted["tau as a shift"]["rule"] == "shifts of 4..4 bits, 0..12; decays off by up to 28.2%"
+    assert shifted["tau as a shift"]["rule"] == "decays by shifts of 4..4 bits (the chip has 0..12), off by up to 28.2%"
     given = network([0.03, 0.4]).populations[0].params["dv"]
     off = np.max(np.abs(dv / 4096 / given - 1.0))
-    assert f"decays off by up to {off:.1%}" in shifted["dv as a shift"]["rule"]
+    assert f"off by up to {off:.1%}" in shifted["dv as a shift"]["rule"]
     assert any("dv as a shift" in line and "SQNR" in line for line in qnet.explain())
 
 
@@ -84,7 +84,7 @@ def test_the_width_of_a_shift_bounds_it() -> None:
     assert set(qnet.populations[0].per_neuron[1]) == {4096 >> 3}
     (dv,) = (r for r in qnet.record if r["name"] == "dv as a shift")
     assert dv["clipped"] == 9
-    assert "shifts of 3..3 bits, 0..3" in dv["rule"]
+    assert "shifts of 3..3 bits (the chip has 0..3)" in dv["rule"]
 
 
 def test_neurons_without_such_decays_are_refused_by_name() -> None:

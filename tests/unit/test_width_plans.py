@@ -24,6 +24,22 @@ from hypr_neuro.testing.networks import random_network, random_spikes
 X = random_spikes(0, 4, 60, 4)
 
 
+@pytest.mark.parametrize(
+    ("measured", "told"),
+    [
+        ({}, ""),
+        ({"loss": "much"}, ""),
+        ({"loss": 0.5, "standard_error": 0.25}, "plan: 0.50 ± 0.25 points lost on samples when it was made"),
+        (
+            {"loss": 0, "standard_error": 0, "within": 0.5, "test": {"loss": 1.39, "standard_error": 0.73}},
+            "plan: 1.39 ± 0.73 points lost on test samples when it was made, 0.5 asked for",
+        ),
+    ],
+)
+def test_a_plan_tells_what_it_cost_when_it_was_made(measured: dict[str, Any], told: str) -> None:
+    assert WidthPlan({"a": {"weight_bits": 4}}, measured=measured).told() == told
+
+
 def network(seed: int = 0) -> hn.Network:
     return random_network("brf", seed, hidden=(5, 4))
 
