@@ -59,6 +59,8 @@ def run(
         typer.Option(
             "--accumulator-bits",
             metavar="N",
+            min=4,
+            max=32,
             help="Width of a connection's sum (default: the profile's, else 32).",
             rich_help_panel=CHIP,
         ),
@@ -88,10 +90,13 @@ def run(
 ) -> None:
     """Bound every sum and state for any input: what cannot overflow, what does, shown by an input, and what is open."""
     from hypr_neuro.bounds.check import check
+    from hypr_neuro.errors import InputError
     from hypr_neuro.exchange.loading import load
     from hypr_neuro.graph.network import Network
     from hypr_neuro.sim.learning.options import LearnOptions
 
+    if steps is not None and not learn:
+        raise InputError(f"--steps {steps} is of gradients, which --learn bounds; give --learn, too")
     if examples is not None:
         check_file("--examples", examples, ".npz")
     net: AnyNetwork = load(network)

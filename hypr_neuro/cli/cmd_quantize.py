@@ -77,6 +77,8 @@ def run(
         typer.Option(
             "--accumulator-bits",
             metavar="N",
+            min=4,
+            max=32,
             help="Make weights smaller until no sum can leave N bits (default: the profile's).",
             rich_help_panel=CHIP,
         ),
@@ -169,7 +171,8 @@ def run(
     from hypr_neuro.quantizing.width_plan import as_plan
     from hypr_neuro.workflow import notes, stages
 
-    net, chip = load(network), get_profile(profile, override)
+    net, widths = load(network), None if plan is None else as_plan(plan)
+    chip = get_profile(profile, override, widths)
     folder_path = network.parent if out is None else out
     check_not_read(folder_path / "quantized.h5", network)
     if isinstance(net, QuantizedNetwork):
@@ -199,11 +202,12 @@ def run(
     check_same_network(folder_path, network, net)
     folder = RunFolder(folder_path)
     path = folder.file("quantized.h5")
-    _say_replaced(folder, chip.name)
+    replaced = _replaced(folder, chip.name)
+    planned = options | ({} if widths is None else {"plan": widths.applied()})
     if isinstance(net, Network):
-        qnet = stages.quantize_stage(folder, net, chip, sequences, **options)
+        qnet = stages.quantize_stage(folder, net, chip, sequences, **planned)
         if accumulator_bits is not None:
-            _say_cost(quantize(net, chip, calibration=sequences, **_without_limit(options)), qnet, sequences)
+            _say_cost(quantize(net, chip, calibration=sequences, **_without_limit(planned)), qnet, sequences)
         flags = [
             f"--{key.replace('_', '-')}={one}"
             for key, value in options.items()
@@ -216,32 +220,38 @@ def run(
         notes.note_stage(folder, sequences, f"{sequences.name} on {chip.name}", command_line, seed)
         source.note(folder_path)
     else:
-        qnet = quantize(net, chip, **options)
+        qnet = quantize(net, chip, **planned)
         qnet.save(path)
-    record = qnet.record
+    if replaced:
+        print(replaced, file=sys.stderr)
     if json:
-        emit({"file": str(path), "record": record, "notes": qnet.notes}, True)
+        emit({"file": str(path), "record": qnet.record, "notes": qnet.notes}, True)
         return
-    print_table(
-        ["what", "value", "integer", "clipped", "became 0", "SQNR, dB"],
-        [_record_row(r) for r in record],
-        f"Integers for '{chip.name}'",
-    )
-    for rule in dict.fromkeys(r["rule"] for r in record):
-        text = f"{rule}: {', '.join(_name(r) for r in record if r['rule'] == rule)}"
-        print(fill(text, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
-    told = "" if plan is None else as_plan(plan).told()
-    for note in [*qnet.notes, *filter(None, [told])]:
-        print(note)
+    _show(qnet, "" if widths is None else widths.told())
     print(path)
 
 
-def _say_replaced(folder: RunFolder, chip: str) -> None:
-    """Say on standard error where integers for another chip are written over."""
+def _show(qnet: QuantizedNetwork, cost: str) -> None:
+    """Print every conversion, and what the plan, if there is one, says that it costs."""
+    print_table(
+        ["what", "value", "integer", "clipped", "became 0", "SQNR, dB"],
+        [_record_row(r) for r in qnet.record],
+        f"Integers for '{qnet.profile.name}'",
+    )
+    for rule in dict.fromkeys(r["rule"] for r in qnet.record):
+        text = f"{rule}: {', '.join(_name(r) for r in qnet.record if r['rule'] == rule)}"
+        print(fill(text, 80, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False))
+    for note in [*qnet.notes, *filter(None, [cost])]:
+        print(note)
+
+
+def _replaced(folder: RunFolder, chip: str) -> str:
+    """Tell of integers for another chip that will be written over, "" of none."""
     held = folder.read("profile")
     name = held.get("name") if isinstance(held, dict) else None
-    if name not in (None, chip) and folder.file("quantized.h5").exists():
-        print(f"'{folder.path}' held integers for '{name}', now for '{chip}'; --out FOLDER keeps both", file=sys.stderr)
+    if name in (None, chip) or not folder.file("quantized.h5").exists():
+        return ""
+    return f"'{folder.path}' held integers for '{name}', now for '{chip}'; --out FOLDER keeps both"
 
 
 def _without_limit(options: dict[str, Any]) -> dict[str, Any]:

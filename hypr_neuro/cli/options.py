@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from hypr_neuro.data import SequenceData
     from hypr_neuro.profiles.profile import Profile
     from hypr_neuro.quantizing.network import QuantizedNetwork
+    from hypr_neuro.quantizing.width_plan import WidthPlan
 
 ENCODE = "encode"
 """Option of `load_data` that --encode gives."""
@@ -104,12 +105,13 @@ def get_profile_of(
     return load_profile(qnet.profile if name is None else name, changes)
 
 
-def get_profile(name: str, override: list[str] | None) -> Profile:
-    """Return the profile that --profile names, with the changes of --override."""
+def get_profile(name: str, override: list[str] | None, plan: WidthPlan | None = None) -> Profile:
+    """Return the profile that --profile names with the rules of --plan; changes of --override go before both."""
     from hypr_neuro.profiles.override import parse_overrides
     from hypr_neuro.profiles.profile import load_profile
 
-    return load_profile(name, parse_overrides(override or []))
+    chip = load_profile(name, None if plan is None else plan.changes())
+    return load_profile(chip, parse_overrides(override or []))
 
 
 def profile_arguments(name: str, override: list[str] | None) -> str:

@@ -26,11 +26,13 @@ def quantized_options_of(
     """Return what `train` is told of the chip whose integers run, nothing where none do."""
     if arithmetic != "quantized":
         return {}
+    from hypr_neuro.quantizing.width_plan import as_plan
     from hypr_neuro.train.quantized import QuantizationAware
 
-    chip = get_profile(chip_options["profile"] or PROFILE, chip_options["override"])
     given = {key: value for key, value in quantized_options.items() if value is not None}
-    return {"quantized": QuantizationAware(chip, **given)}
+    plan = as_plan(given["plan"]) if "plan" in given else None
+    chip = get_profile(chip_options["profile"] or PROFILE, chip_options["override"], plan)
+    return {"quantized": QuantizationAware(chip, **given | ({} if plan is None else {"plan": plan.applied()}))}
 
 
 def start_network(path: Path, out: Path, sequences: SequenceData) -> tuple[Network, dict[str, str]]:
@@ -96,7 +98,7 @@ def train_float(
         facts["input"] = f"fractions, which the float network alone takes; for a chip train with {option}"
     chip: QuantizationAware | None = training.get("quantized")
     if chip is not None:
-        flags = [f"--{key.replace('_', '-')}={value}" for key, value in chip.options.items()]
+        flags = [f"--{key.replace('_', '-')}={getattr(value, 'file', value)}" for key, value in chip.options.items()]
         words = [profile_arguments(settings["profile"] or PROFILE, settings["override"]), shlex.join(flags)]
         facts["quantize with"] = " ".join(filter(None, words))
     if sequences.regression:

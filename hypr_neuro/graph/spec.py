@@ -119,6 +119,8 @@ KINDS = ("bool", "int", "float", "str")
 def rule_of(found: Mapping[str, Any]) -> str:
     """Return in plain words what a finding of pydantic asks for, "" where it has a sentence of its own."""
     context = found.get("ctx", {})
+    if str(found.get("input")).lower() in ("nan", ".nan") and not found["type"].startswith(("int", "bool")):
+        return RULES["finite_number"]
     if found["type"] == "model_type" and context["class_name"].startswith("Quantity["):
         return f"a mapping {QUANTITY}"
     if (rule := RULES.get(found["type"])) is not None:

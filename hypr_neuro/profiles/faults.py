@@ -122,8 +122,19 @@ def _fault(file: str, found: Mapping[str, Any]) -> ProfileFault:
         return ProfileFault(file, key, value, rule, "take it out, or put it in its section")
     if found["type"] == "wrong_unit":
         return _wrong_unit(file, key, found["ctx"]["given"], found["ctx"]["unit"])
+    if found["type"] == "value_error":
+        return _of_check(file, str(found["ctx"]["error"]))
     rule = rule_of(found) or str(found["msg"])
     return ProfileFault(file, key, value, rule, _remedy(found["type"]))
+
+
+def _of_check(file: str, told: str) -> ProfileFault:
+    """Return what a check of ours tells, "key = value, rule: rule; remedy", as a fault; of another form as it is."""
+    place, _, asked = told.partition(", rule: ")
+    (key, _, value), (rule, _, remedy) = place.partition(" = "), asked.partition("; ")
+    if not (asked and remedy):
+        return ProfileFault(file, FILE, "", told, "correct the file")
+    return ProfileFault(file, key, value, rule, remedy)
 
 
 def _missing(file: str, key: str, last: str) -> ProfileFault:

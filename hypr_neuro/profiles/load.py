@@ -117,11 +117,15 @@ def _merged(path: Path, seen: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _overlay(base: dict[str, Any], override: dict[str, Any]) -> dict[str, Any]:
-    """Return `base` with the keys of `override` put over it, level by level."""
+    """Return `base` with the keys of `override` put over it, level by level.
+
+    Another number is no longer that of the source, nor of the chip, that the first one was of.
+    """
     merged = dict(base)
     for key, value in override.items():
         nested = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _overlay(merged[key], value) if nested else value
-        if nested and "value" in value and "chip" not in value:
-            merged[key].pop("chip", None)  # another number is no longer that of another chip
+        if nested and "value" in value:
+            merged[key] = {"unit": merged[key]["unit"], **value} if "unit" in merged[key] else value
+        else:
+            merged[key] = _overlay(merged[key], value) if nested else value
     return merged

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any, Generic, TypeVar
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic_core import PydanticCustomError, PydanticKnownError
 
 from hypr_neuro.files.sizes import parse_size
 
@@ -83,6 +83,15 @@ class Quantity(Strict, Generic[T]):
     unit: str = Field(min_length=1)
     source: str = Field(min_length=1)
     chip: str | None = Field(default=None, min_length=1)
+
+    @field_validator("value", mode="before")
+    @classmethod
+    def _no_truth(cls, value: Any) -> Any:
+        """Take true and false for what they are: YAML's words of them are no 1 and 0."""
+        kind = cls.model_fields["value"].annotation
+        if isinstance(value, bool) and kind in (int, float):
+            raise PydanticKnownError("int_type" if kind is int else "float_type")
+        return value
 
     @property
     def told_source(self) -> str:

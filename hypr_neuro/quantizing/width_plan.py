@@ -17,7 +17,7 @@ A rule of a plan is a rule of the profile (`profiles.rules`), written short: its
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -49,12 +49,15 @@ class WidthPlan:
         What it was made for, see `described`; {} for any network.
     measured
         How it came about, for the reader.
+    file
+        Where it was read, "" for none.
     """
 
     rules: Mapping[str, Mapping[str, Any]]
     options: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
     measured: Mapping[str, Any] = field(default_factory=dict)
+    file: str = ""
 
     def __post_init__(self) -> None:
         """Raise InputError for unknown keys; values are checked by the profile that they become part of."""
@@ -73,6 +76,10 @@ class WidthPlan:
         for key in self.options:
             if key not in OPTIONS:
                 raise InputError(f"plan: options: unknown key {among(str(key), list(OPTIONS))}")
+
+    def applied(self) -> WidthPlan:
+        """Return the plan without its rules, for a profile that has them already."""
+        return replace(self, rules={})
 
     def told(self) -> str:
         """Tell in a line what was lost when the plan was made, "" where its file does not say."""
@@ -125,12 +132,17 @@ def as_plan(given: WidthPlan | Mapping[str, Any] | str | Path) -> WidthPlan:
     if not isinstance(given, (str, Path)):
         raise InputError(f"plan is a {type(given).__name__}, rule: a file, rules by name, or a WidthPlan")
     path = Path(given)
+    if path.is_dir():
+        raise InputError(f"plan '{path}' is a folder, rule: a file; give its plan.yaml")
     if not path.is_file():
         raise InputError(f"plan file '{path}' does not exist; `hypr-neuro widths` writes one")
     data = load_yaml(path, "plan")
     if not isinstance(data, dict) or data.get("plan") != VERSION:
-        found = data.get("plan") if isinstance(data, dict) else type(data).__name__
-        raise InputError(f"plan '{path}': key 'plan' = {found!r:.40}, rule: {VERSION}, the version of its format")
+        found = f"key 'plan' = {data.get('plan')!r:.40}" if isinstance(data, dict) else f"holds {data!r:.40}"
+        raise InputError(
+            f"plan '{path}': {found}, rule: a mapping whose key 'plan' is {VERSION}, the version of its format; "
+            "`hypr-neuro widths` writes one"
+        )
     known = ("plan", "network", "options", "rules", "measured")
     for key in data:
         if key not in known:
@@ -139,7 +151,7 @@ def as_plan(given: WidthPlan | Mapping[str, Any] | str | Path) -> WidthPlan:
     for key, value in parts.items():
         if not isinstance(value, dict):
             raise InputError(f"plan '{path}': key '{key}' = {value!r:.60}, rule: a mapping")
-    return WidthPlan(parts["rules"], parts["options"], parts["network"], parts["measured"])
+    return WidthPlan(parts["rules"], parts["options"], parts["network"], parts["measured"], str(path))
 
 
 def planned(

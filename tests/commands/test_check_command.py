@@ -115,6 +115,7 @@ def test_a_quantized_network_is_checked_with_data_and_learning(run: Path, data: 
         (("--examples", "x.csv"), "--examples x.csv, rule: the name of a file that ends in .npz"),
         (("--encode", "rate"), "give --data, too"),
         (("--learn",), "learning: of a QuantizedNetwork"),
+        (("--steps", "5"), "--steps 5 is of gradients, which --learn bounds"),
     ],
 )
 def test_bad_options_are_refused(saved: Path, options: tuple[str, ...], text: str) -> None:

@@ -87,6 +87,16 @@ def test_a_network_is_trained_for_its_plan(data: Path, tmp_path: Path) -> None:
     qnet = QuantizedNetwork.load(tmp_path / "run" / "quantized.h5")
     assert [qnet.weight_bits(c) for c in qnet.connections if "readout" not in c.name] == [5, 3]
     assert here("simulate", tmp_path / "run" / "quantized.h5")["accuracy"] == found["test_accuracy"]
+    over = ("--override", "precision.weight_bits@layers.0.input=6")  # what the command line says goes before the plan
+    here(
+        "quantize", tmp_path / "run" / "network.h5", "--plan", tmp_path / "my plan.yaml", *over, "--out", tmp_path / "o"
+    )
+    qnet = QuantizedNetwork.load(tmp_path / "o" / "quantized.h5")
+    assert [qnet.weight_bits(c) for c in qnet.connections if "readout" not in c.name] == [6, 3]
+    assert qnet.profile.name.endswith("precision.weight_bits@layers.0.input=6")
+    found = here(*words, *over, "--epochs", "1", "--out", tmp_path / "wider")
+    told = json.loads((tmp_path / "wider" / "results" / "training.json").read_text())
+    assert told["profile"].endswith("precision.weight_bits@layers.0.input=6")
     message = refused(*words[:3], "--plan", tmp_path / "my plan.yaml", "--out", tmp_path / "float")
     assert f"--plan {tmp_path / 'my plan.yaml'}: only with --arithmetic quantized" in message
 

@@ -219,7 +219,15 @@ def test_a_plan_of_another_network_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"made for a network whose populations are layers\.0 of 6, readout of 3"):
         hn.quantize(network(), "loihi2", calibration=X, plan=path)
     path.write_text("rules: {}\n")
-    with pytest.raises(InputError, match=r"key 'plan' = None, rule: 1"):
+    with pytest.raises(InputError, match=r"key 'plan' = None, rule: a mapping whose key 'plan' is 1"):
+        hn.quantize(network(), "loihi2", calibration=X, plan=path)
+    path.write_text("")
+    with pytest.raises(InputError, match=r"holds None, rule: .*`hypr-neuro widths` writes one"):
+        hn.quantize(network(), "loihi2", calibration=X, plan=path)
+    with pytest.raises(InputError, match=r"is a folder, rule: a file; give its plan\.yaml"):
+        hn.quantize(network(), "loihi2", calibration=X, plan=tmp_path)
+    path.write_text("plan: 1\nrules: {readout: {weight_bits: true}}\n")
+    with pytest.raises(ProfileError, match=r"weight_bits\.value' = True, rule: a whole number"):
         hn.quantize(network(), "loihi2", calibration=X, plan=path)
     with pytest.raises(InputError, match=r"plan file '.*none\.yaml' does not exist"):
         hn.quantize(network(), "loihi2", calibration=X, plan=tmp_path / "none.yaml")
