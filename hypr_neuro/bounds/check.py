@@ -66,12 +66,11 @@ def check(
     InputError
         For inputs that the network does not take, and a neuron whose step function is beyond the rules.
     """
-    integer = as_integer(network)[0]
+    integer, width = as_integer(network)[0], _accumulator(network, accumulator_bits)
     samples = _samples(integer, data)
     if inputs is not None:
         inputs = (whole("inputs", inputs[0], -(1 << 31)), whole("inputs", inputs[1], -(1 << 31)))
     bounds = network_bounds(integer, _inputs(integer, samples, inputs))
-    width = _accumulator(network, accumulator_bits)
     found = search(bounds, [] if samples is None else [samples], seed)
     result = Check([], [], (int(bounds.inputs[0].min()), int(bounds.inputs[1].max())), [], bounds)
     for p in integer.populations:

@@ -59,8 +59,6 @@ def run(
         typer.Option(
             "--accumulator-bits",
             metavar="N",
-            min=4,
-            max=32,
             help="Width of a connection's sum (default: the profile's, else 32).",
             rich_help_panel=CHIP,
         ),

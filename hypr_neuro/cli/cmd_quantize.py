@@ -77,8 +77,6 @@ def run(
         typer.Option(
             "--accumulator-bits",
             metavar="N",
-            min=4,
-            max=32,
             help="Make weights smaller until no sum can leave N bits (default: the profile's).",
             rich_help_panel=CHIP,
         ),

@@ -192,8 +192,6 @@ def run(
         int | None,
         typer.Option(
             metavar="N",
-            min=4,
-            max=32,
             help="If quantized: weights stay so small that no sum can leave N bits (default: the profile's).",
             rich_help_panel=FIXED,
         ),

@@ -30,15 +30,20 @@ from hypr_neuro.quantizing.parts import QuantizedConnection
 FEWEST, MOST = 4, 32
 
 
+def check_width(given: int) -> int:
+    """Return a width that an accumulator may have; raise InputError for another."""
+    bits = whole("accumulator_bits", given, FEWEST)
+    if bits > MOST:
+        raise InputError(f"accumulator_bits = {bits}, rule: {FEWEST} to {MOST}")
+    return bits
+
+
 def accumulator_width(qnet: QuantizedNetwork, given: int | None) -> int | None:
     """Return the width that sums are held to: the one given, else the profile's, None for none."""
     stated = qnet.profile.precision.accumulator_bits
     if given is None:
         return None if stated is None else int(stated.value)
-    bits = whole("accumulator_bits", given, FEWEST)
-    if bits > MOST:
-        raise InputError(f"accumulator_bits = {bits}, rule: {FEWEST} to {MOST}")
-    return bits
+    return check_width(given)
 
 
 def with_accumulators(qnet: QuantizedNetwork, given: int | None) -> QuantizedNetwork:

@@ -23,7 +23,7 @@ from hypr_neuro.numbers.arrays import Array, stack_rows
 from hypr_neuro.profiles.profile import Profile, load_profile
 from hypr_neuro.profiles.rules import check_names
 from hypr_neuro.quantizing.abilities import require_runs
-from hypr_neuro.quantizing.accumulators import with_accumulators
+from hypr_neuro.quantizing.accumulators import check_width, with_accumulators
 from hypr_neuro.quantizing.chosen_clipping import best_clipping
 from hypr_neuro.quantizing.float_form import FloatForm
 from hypr_neuro.quantizing.given_integers import take_integers
@@ -161,6 +161,8 @@ def convert(
     Of a chain the column of a bias axon belongs to the connection that it stands in.
     """
     net.check()
+    if accumulator_bits is not None:
+        check_width(accumulator_bits)
     form = convert_graph if _as_graph(net, options) else _convert_chain
     qnet, origins = form(
         net, profile, calibration, weight_range=weight_range, rounding=rounding, seed=seed, chosen=chosen, **options
