@@ -91,6 +91,7 @@ def test_strict_has_an_exit_code(saved: Path, tmp_path: Path) -> None:
     assert "can overflow, whatever the input" in done.stdout
 
 
+@pytest.mark.filterwarnings("ignore:.*saturated in:hypr_neuro.errors.HyprWarning")
 def test_inputs_that_overflow_are_written_and_run(saved: Path, tmp_path: Path) -> None:
     path = tmp_path / "overflows.npz"
     assert called("check", saved, "--examples", path).returncode == 0
