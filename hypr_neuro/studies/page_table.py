@@ -19,6 +19,7 @@ from hypr_neuro.studies.columns import (
     short,
     toward_small,
 )
+from hypr_neuro.studies.differences import LOSS
 from hypr_neuro.studies.fields import PROFILE
 from hypr_neuro.studies.objectives import ROOM
 from hypr_neuro.studies.results import StudyResults
@@ -102,9 +103,10 @@ def table_of(results: StudyResults, marks: dict[int, str], chosen: dict[str, Any
 
 
 def _in_order(results: StudyResults, names: Sequence[str]) -> list[str]:
-    """Return the columns in the order in which they are read: what varies, how good, what it takes, all others."""
+    """Return the columns in the order of reading: what varies, what it loses, how good, what it takes, all others."""
     scores = [f"{part}{score}" for part in ("", f"{results.parts[1]} ", "float ", "start ") for score in SCORES]
-    first = [*results.fields, *scores, *ROOM]
+    losses = [f"{part}{score}{LOSS}" for part in ("", f"{results.parts[1]} ") for score in SCORES]
+    first = [*results.fields, *losses, *scores, *ROOM]
     return [name for name in first if name in names] + [name for name in names if name not in first]
 
 
