@@ -363,7 +363,7 @@ def _room(job: Job, qnet: QuantizedNetwork, data: SequenceData, learning: bool |
         return dict.fromkeys(names)
     cost = estimate_network(qnet, data.part(job.study.part).x[:SAMPLES], learning=learning)
     added = None if cost.learning is None else cost.learning.energy_nj
-    memory = sum(c.memory_bits + c.learning_bits for c in cores)
+    memory = sum(c.memory_bits for c in cores)  # what learning keeps is in it
     values = len({c.core for c in cores}), memory, cost.energy_nj, cost.time_us, added
     return dict(zip(names, values, strict=True))
 

@@ -209,7 +209,7 @@ def test_each_seed_has_its_own_draws(data: Path, client: Any, tmp_path: Path) ->
     assert figures is not None
     assert figures["accuracy"] == (answers == part.y).mean()
     cores = hn.place(qnet, learning=options).cores
-    assert figures["memory bits"] == sum(core.memory_bits + core.learning_bits for core in cores)
+    assert figures["memory bits"] == sum(core.memory_bits for core in cores)
 
 
 def test_settings_that_are_refused_stand_in_the_table(data: Path, client: Any, tmp_path: Path) -> None:
