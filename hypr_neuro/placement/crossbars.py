@@ -54,7 +54,7 @@ class CrossbarUse:
 
 
 @dataclass(frozen=True)
-class Crossbars:
+class CrossbarTiles:
     """Tiles of a network.
 
     Attributes
@@ -115,7 +115,7 @@ class Crossbars:
         }
 
 
-def crossbars_of(qnet: QuantizedNetwork, chip: Profile, limits: Limits) -> Crossbars | None:
+def crossbars_of(qnet: QuantizedNetwork, chip: Profile, limits: Limits) -> CrossbarTiles | None:
     """Return the tiles that a network takes, None on a chip of digital weights.
 
     Raise DoesNotFitError for more than the chip has.
@@ -136,7 +136,7 @@ def crossbars_of(qnet: QuantizedNetwork, chip: Profile, limits: Limits) -> Cross
         f"{OTHER_CHIP}",
     )
     adc, dac = chip.analog.columns_per_adc, chip.analog.rows_per_dac
-    return Crossbars(
+    return CrossbarTiles(
         rows,
         columns,
         uses,

@@ -23,7 +23,7 @@ from hypr_neuro.graph.kinds import require
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.numbers.checks import said
 from hypr_neuro.placement.cost import UNKNOWN
-from hypr_neuro.placement.crossbars import Crossbars, crossbars_of
+from hypr_neuro.placement.crossbars import CrossbarTiles, crossbars_of
 from hypr_neuro.placement.limits import OTHER_CHIP, Limits
 from hypr_neuro.placement.lower_bound import FewestCores, fewest_cores
 from hypr_neuro.placement.needs import PopulationNeeds, population_needs
@@ -113,7 +113,7 @@ class Placement:
     other_chips: dict[str, str] = field(default_factory=dict)
     programs: list[ProgramUse] = field(default_factory=list)
     fewest: FewestCores = field(default_factory=FewestCores)
-    crossbars: Crossbars | None = None
+    crossbars: CrossbarTiles | None = None
 
     @property
     def used(self) -> int:
