@@ -100,6 +100,7 @@ def run(
             _of_chip(get_profile(profile or DEFAULT, override), inputs, outputs, neuron, learn, shape, json)
             return
         from hypr_neuro.placement.budget import ALL, LAST, NOTHING, largest_networks
+        from hypr_neuro.workflow.chip_room import usual_neuron
 
         learns = {None: (ALL, LAST, NOTHING), True: (ALL, LAST), False: (NOTHING,)}[learn]
         chip = get_profile(profile or DEFAULT, override)
@@ -108,7 +109,7 @@ def run(
             chip,
             inputs=inputs,
             outputs=outputs,
-            neuron=neuron or "brf",
+            neuron=neuron or usual_neuron(chip),
             layers=layers,
             recurrent=recurrent,
             bias=bias,
@@ -118,6 +119,9 @@ def run(
             packed=packed,
         )
         _show(asdict(largest), largest.table(), json)
+        if not json:
+            line = f"counted in bytes alone: what else limits '{chip.name}' (cores, axons, channels) is looked at"
+            print(*wrap(f"{line} without --memory, with --profile", WIDTH), sep="\n")
         return
     given: dict[str, object] = {"--inputs": inputs, "--outputs": outputs, "--learn": learn}
     given |= {"--weight-bits": weight_bits, "--eligibility-bits": eligibility_bits}

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hypr_neuro.errors import InputError, among
+from hypr_neuro.errors import DoesNotFitError, InputError, among
 from hypr_neuro.files.sizes import parse_size
 from hypr_neuro.graph.kinds import require
 from hypr_neuro.neurons import MODELS, get_model
@@ -25,7 +25,7 @@ from hypr_neuro.placement.layer_memory import LayerMemory
 from hypr_neuro.placement.learning_memory import Shape, learning_memory, memory_of
 from hypr_neuro.placement.place import can_learn, nothing_learns
 from hypr_neuro.profiles.override import overridden
-from hypr_neuro.profiles.profile import Profile, load_profile
+from hypr_neuro.profiles.profile import Profile, load_profile, told_value
 from hypr_neuro.quantizing.network import QuantizedNetwork
 from hypr_neuro.shown import Shown, as_html, as_text
 from hypr_neuro.sim.learning.options import LearnOptions
@@ -110,7 +110,7 @@ class LargestNetworks:
                 f"{r.weight_bits}",
                 f"{r.eligibility_bits}",
                 r.learns,
-                f"{r.neurons:,}",
+                f"{r.neurons:,}" if r.neurons else "none fits",
                 f"{r.weights:,}",
                 f"{r.bytes:,}",
                 f"{r.learning_bytes:,}",
@@ -161,7 +161,9 @@ def largest_networks(
     Raises
     ------
     InputError
-        For unknown neurons, sizes below 1 and neurons that do not learn on a chip where they shall.
+        For unknown neurons, sizes below 1, analog chips, and neurons that do not learn on a chip where they shall.
+    DoesNotFitError
+        For neurons that the chip does not have.
     """
     chip, room = load_profile(profile), size_in_bytes(memory)
     for key, value in (("inputs", inputs), ("outputs", outputs), ("layers", layers)):
@@ -169,6 +171,7 @@ def largest_networks(
     for name in (neuron, readout):
         if name not in MODELS:
             raise InputError(f"neuron {among(name, sorted(MODELS))}")
+    _require_bytes(chip, (neuron, readout))
     for name in learns:
         if name not in LEARNS:
             raise InputError(f"learns: {among(name, LEARNS)}")
@@ -194,6 +197,22 @@ def largest_networks(
     words = f"{inputs} inputs, {layers} layer{'s' if layers > 1 else ''} of {neuron}"
     words += f"{', recurrent' if recurrent else ''}{', with biases' if bias else ''}, {outputs} outputs ({readout})"
     return LargestNetworks(room, words, tuple(found))
+
+
+def _require_bytes(chip: Profile, neurons: Sequence[str]) -> None:
+    """Hold a shape to the neurons that a chip has, and its weights to bytes."""
+    if chip.analog is not None:
+        raise InputError(
+            f"profile '{chip.name}' keeps weights in analog cells (section analog), rule: bytes of memory; ask what "
+            "the chip holds without --memory (hn.place), or take a digital profile"
+        )
+    models = chip.runs.models
+    for name in neurons:
+        if models is not None and name not in models.value:
+            raise DoesNotFitError(
+                f"neuron '{name}', rule: {told_value(models.value)} (profile '{chip.name}', runs.models); take one of "
+                "these, or a profile without this rule"
+            )
 
 
 def _check_learning(chip: Profile, shapes: Callable[[int, str], list[Shape]], learns: Sequence[str]) -> None:

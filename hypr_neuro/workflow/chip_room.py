@@ -121,8 +121,7 @@ def largest_on_chip(
         For what the chip cannot run at any size.
     """
     chip = load_profile(profile)
-    models = None if chip.runs.models is None else chip.runs.models.value
-    chosen = neuron or (DEFAULT if models is None or DEFAULT in models else NEURON)
+    chosen = neuron or usual_neuron(chip)
     bias = bias and "bias" not in settled_parameters(chip)
     layer: dict[str, Any] = {"neuron": chosen, "recurrent": recurrent, "bias": bias}
     layer |= {"params": lif_parameters(chip)} if chosen == NEURON else {}
@@ -137,6 +136,12 @@ def largest_on_chip(
     words = f"{inputs} inputs, {layers} layer{'s' if layers > 1 else ''} of {chosen}"
     words += f"{', recurrent' if recurrent else ''}{', with biases' if bias else ''}, {outputs} outputs (li)"
     return LargestOnChip(chip.name, words, rooms)
+
+
+def usual_neuron(chip: Profile) -> str:
+    """Return the neuron of layers of which nobody says more: one that the chip has."""
+    models = None if chip.runs.models is None else chip.runs.models.value
+    return DEFAULT if models is None or DEFAULT in models else NEURON
 
 
 def _converted(spec: dict[str, Any], size: int, chip: Profile) -> QuantizedNetwork:

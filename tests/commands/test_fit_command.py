@@ -48,6 +48,14 @@ def test_a_chip(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "257 hidden neurons, limit 256 (profile 'reckon', chip.hidden)" in printed
 
 
+def test_a_memory_beside_a_chip_says_what_it_leaves_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    printed = called("fit", "--memory", "4K", "--inputs", "3", "--outputs", "2", "--profile", "reckon").stdout
+    assert "1 layer of lif" in printed
+    assert "counted in bytes alone: what else limits 'reckon'" in printed
+    assert "none fits" in called("fit", "--memory", "1", "--inputs", "3", "--outputs", "2").stdout
+
+
 def test_what_does_not_go_together_is_named(run: Path) -> None:
     assert "--memory is missing" in refused("fit", "--inputs", "3", "--outputs", "2")
     assert "no network and no shape" in refused("fit", "--memory", "1K")

@@ -126,6 +126,8 @@ def test_a_network_that_is_too_large_is_told() -> None:
         ({"learns": ("some",)}, "learns: 'some'"),
         ({"neuron": "lif_refractory"}, "no integer Jacobian"),
         ({"weight_bits": (40,)}, "weight_bits"),
+        ({"profile": "reckon"}, r"neuron 'brf', rule: lif, li \(profile 'reckon', runs\.models\); take one of these"),
+        ({"profile": "pcm_crossbar"}, "keeps weights in analog cells .*, rule: bytes of memory"),
     ],
 )
 def test_bad_values_are_named(given: dict[str, Any], words: str) -> None:
