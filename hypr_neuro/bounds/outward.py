@@ -27,43 +27,40 @@ def _moved(value: Reals, error: Reals, up: bool) -> Reals:
     return np.where(wrong, np.nextafter(value, np.inf if up else -np.inf), value)
 
 
-def added(a: Reals, b: Reals, up: bool) -> Reals:
-    """Return a + b, never below it where `up`, never above it otherwise."""
-    with np.errstate(invalid="ignore"):
-        total = a + b
-        part = total - a
-        error = (a - (total - part)) + (b - part)
-    return _moved(total, np.where(np.isfinite(total), error, 0.0), up)
+def _added(a: Reals, b: Reals) -> tuple[Reals, Reals]:
+    """Return a + b as floats give it, and its error."""
+    total = a + b
+    part = total - a
+    error = (a - (total - part)) + (b - part)
+    return total, np.where(np.isfinite(total), error, 0.0)
 
 
-def multiplied(a: Reals, b: Reals, up: bool) -> Reals:
+def _multiplied(a: Reals, b: Reals) -> tuple[Reals, Reals]:
     """Return a b likewise; 0 times infinity is 0."""
-    with np.errstate(invalid="ignore", over="ignore"):
-        product = np.where((a == 0.0) | (b == 0.0), 0.0, a * b)
-        a1 = a * _SPLIT - (a * _SPLIT - a)
-        b1 = b * _SPLIT - (b * _SPLIT - b)
-        a2, b2 = a - a1, b - b1
-        error = ((a1 * b1 - product) + a1 * b2 + a2 * b1) + a2 * b2
-    return _moved(product, np.where(np.isfinite(error), error, 0.0), up)
-
-
-def divided(a: Reals, b: Reals, up: bool) -> Reals:
-    """Return a / b likewise, b > 0."""
-    quotient = a / b
-    inside = np.isfinite(quotient) & (multiplied(quotient, b, True) != a)
-    return np.where(inside, np.nextafter(quotient, np.inf if up else -np.inf), quotient)
+    product = np.where((a == 0.0) | (b == 0.0), 0.0, a * b)
+    a1 = a * _SPLIT - (a * _SPLIT - a)
+    b1 = b * _SPLIT - (b * _SPLIT - b)
+    a2, b2 = a - a1, b - b1
+    error = ((a1 * b1 - product) + a1 * b2 + a2 * b1) + a2 * b2
+    return product, np.where(np.isfinite(error), error, 0.0)
 
 
 def sum_of(lo: Reals, hi: Reals, lo2: Reals, hi2: Reals) -> tuple[Reals, Reals]:
     """Add two intervals of real numbers."""
-    return added(lo, lo2, False), added(hi, hi2, True)
+    with np.errstate(invalid="ignore"):
+        low, high = _added(lo, lo2), _added(hi, hi2)
+    return _moved(*low, False), _moved(*high, True)
 
 
 def product_of(lo: Reals, hi: Reals, lo2: Reals, hi2: Reals) -> tuple[Reals, Reals]:
     """Multiply two intervals of real numbers."""
-    ends = ((lo, lo2), (lo, hi2), (hi, lo2), (hi, hi2))
-    low = np.minimum.reduce([multiplied(a, b, False) for a, b in ends])
-    return low, np.maximum.reduce([multiplied(a, b, True) for a, b in ends])
+    if lo2 is hi2:
+        corners, others = np.array((lo, hi)), lo2
+    else:
+        corners, others = np.array((lo, lo, hi, hi)), np.array((lo2, hi2, lo2, hi2))
+    with np.errstate(invalid="ignore", over="ignore"):
+        products = _multiplied(corners, others)
+    return _moved(*products, False).min(axis=0), _moved(*products, True).max(axis=0)
 
 
 def whole_ends(lo: Reals, hi: Reals) -> tuple[Reals, Reals]:
@@ -77,8 +74,14 @@ def whole_ends(lo: Reals, hi: Reals) -> tuple[Reals, Reals]:
 
 def whole_product(lo: Reals, hi: Reals, lo2: Reals, hi2: Reals) -> tuple[Reals, Reals]:
     """Multiply two intervals of whole numbers."""
+    if lo2 is hi2:
+        corners, others = np.array((lo, hi)), lo2
+    else:
+        corners, others = np.array((lo, lo, hi, hi)), np.array((lo2, hi2, lo2, hi2))
     with np.errstate(invalid="ignore"):
-        all_ends = np.stack([lo * lo2, lo * hi2, hi * lo2, hi * hi2])
-    if np.isnan(all_ends.min()):  # 0 times infinity
-        all_ends = np.where(np.isnan(all_ends), 0.0, all_ends)
-    return whole_ends(all_ends.min(axis=0), all_ends.max(axis=0))
+        products = corners * others
+    low, high = products.min(axis=0), products.max(axis=0)
+    if np.isnan(low).any():  # 0 times infinity
+        products = np.where(np.isnan(products), 0.0, products)
+        low, high = products.min(axis=0), products.max(axis=0)
+    return whole_ends(low, high)

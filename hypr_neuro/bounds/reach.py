@@ -15,7 +15,7 @@ import numpy as np
 
 from hypr_neuro.bounds.paths import Need, Paths, every_path
 from hypr_neuro.bounds.rules import on_values
-from hypr_neuro.bounds.values import Ends, Value
+from hypr_neuro.bounds.values import Ends, Value, everywhere
 from hypr_neuro.errors import InputError
 from hypr_neuro.graph.integer import Population
 from hypr_neuro.neurons.structure import OPERATIONS
@@ -78,6 +78,9 @@ class Stepper:
         self.most = 1
         if self.model.most_spikes:
             self.most = int(population.named()[self.model.most_spikes])
+        rows = population.per_neuron.astype(float)
+        self.own = [int(row[0]) if np.all(row == row[0]) else row for row in rows]
+        self.shared = tuple(int(c) for c in population.constants)
 
     def start(self) -> list[Box]:
         """Return the boxes of a network at rest."""
@@ -160,19 +163,17 @@ class Stepper:
 
     def constants(self, paths: Paths, base: dict[str, Ends]) -> tuple[Any, ...]:
         """Return what a step takes as its parameters."""
-        rows = self.population.per_neuron.astype(float)
-        own = [int(row[0]) if np.all(row == row[0]) else Value(paths, row, row, base) for row in rows]
-        return (*own, *(int(c) for c in self.population.constants))
+        return (*(x if isinstance(x, int) else Value(paths, x, x, base) for x in self.own), *self.shared)
 
 
 def named(paths: Paths, name: str, base: dict[str, Ends]) -> Any:
     """Return what a step begins with, under its name; a number that all neurons share as it is."""
     lo, hi = base[name]
-    if np.all(lo == hi) and np.all(lo == lo[0]):
+    if lo[0] == hi[0] and (lo == lo[0]).all() and (hi == lo[0]).all():
         return int(lo[0])
     if not paths.tracking:
         return Value(paths, lo, hi, base)
-    one, zero = np.ones(lo.shape), np.zeros(lo.shape)
+    one, zero = everywhere(1.0, len(lo)), everywhere(0.0, len(lo))
     return Value(paths, lo, hi, base, {name: (one, one)}, (zero, zero))
 
 
@@ -181,7 +182,7 @@ def ends_of(x: Any, n: int) -> Ends:
     if isinstance(x, Value):
         x.tight()
         return x.lo, x.hi
-    return np.full(n, float(x)), np.full(n, float(x))
+    return everywhere(float(x), n), everywhere(float(x), n)
 
 
 class Fixpoint:
@@ -259,8 +260,8 @@ class Fixpoint:
             box = new[0 if self.stepper.model.readout else taken.output]
             for i, x in enumerate(taken.states):
                 lo, hi = ends_of(x, n)
-                box.lo[i] = np.where(taken.active, np.minimum(box.lo[i], lo), box.lo[i])
-                box.hi[i] = np.where(taken.active, np.maximum(box.hi[i], hi), box.hi[i])
+                np.minimum(box.lo[i], lo, out=box.lo[i], where=taken.active)
+                np.maximum(box.hi[i], hi, out=box.hi[i], where=taken.active)
         for box in new:
             for ends, sign in ((box.lo, -1.0), (box.hi, 1.0)):
                 ends[sign * ends > FAR] = sign * np.inf

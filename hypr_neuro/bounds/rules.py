@@ -10,6 +10,7 @@ import linecache
 import re
 import sys
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import CellType, FunctionType
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 
 from hypr_neuro.bounds.outward import whole_product
 from hypr_neuro.bounds.paths import Need, Paths
-from hypr_neuro.bounds.values import Value
+from hypr_neuro.bounds.values import Value, everywhere
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.fixed_point import FLOOR, NEAREST, ROUNDING, ZERO
@@ -49,7 +50,9 @@ def _shr(x: Any, n: Any, rounding: Any) -> Any:
         ends = np.trunc(x.lo / unit), np.trunc(x.hi / unit)
     else:
         raise InputError(f"rounding {rounding}, rule: {', '.join(ROUNDINGS.values())}")
-    return x.scaled(np.full(x.lo.shape, 1.0 / unit), ends, _errors(x, unit, rounding))
+    if not x.terms:
+        return x.rounded(ends)
+    return x.scaled(everywhere(1.0 / unit, len(x.lo)), ends, _errors(x, unit, rounding))
 
 
 def _scale_zero(x: Any, factor: Any, n: Any) -> Any:
@@ -60,7 +63,8 @@ def _scale_zero(x: Any, factor: Any, n: Any) -> Any:
         raise InputError("scale_zero by a number of the state, or one below 0, rule: a constant from 0 on")
     unit = 2.0 ** int(n)
     lo, hi = whole_product(x.lo, x.hi, f.lo, f.lo)
-    return x.scaled(f.lo / unit, (np.trunc(lo / unit), np.trunc(hi / unit)), _errors(x, unit, ZERO))
+    ends = np.trunc(lo / unit), np.trunc(hi / unit)
+    return x.scaled(f.lo / unit, ends, _errors(x, unit, ZERO)) if x.terms else x.rounded(ends)
 
 
 def _shift(x: Any, exponent: Any) -> Any:
@@ -81,9 +85,15 @@ def _assigned(paths: Paths) -> str:
     frame = sys._getframe(3)
     place = (frame.f_code.co_filename, frame.f_lineno)
     call = paths.calls[place] = paths.calls.get(place, 0) + 1
-    found = re.match(r"\s*([\w, ]+?)\s*=[^=]", linecache.getline(*place))
-    names = found.group(1).split(", ") if found else [frame.f_code.co_name]
+    names = _assigned_names(*place) or (frame.f_code.co_name,)
     return names[min(call, len(names)) - 1]
+
+
+@cache
+def _assigned_names(file: str, line: int) -> tuple[str, ...]:
+    """Return the variables that a line of a file assigns to."""
+    found = re.match(r"\s*([\w, ]+?)\s*=[^=]", linecache.getline(file, line))
+    return tuple(found.group(1).split(", ")) if found else ()
 
 
 def _noted(x: Value, name: str, bits: int, low: float, high: float) -> None:
@@ -101,7 +111,7 @@ def _wrap(x: Any, bits: Any) -> Any:
     half = 1 << (int(bits) - 1)
     _noted(x, _assigned(x.paths), int(bits), -half, half - 1)
     if x.paths.clipping and not (x >= -half and x <= half - 1):
-        everything = np.full(x.lo.shape, float(half))
+        everything = everywhere(float(half), len(x.lo))
         return Value(x.paths, -everything, everything - 1.0, x.base)
     return x
 

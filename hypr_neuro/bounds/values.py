@@ -7,6 +7,7 @@ currents), c_j and r intervals. The second says more where something is taken of
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,14 @@ from hypr_neuro.numbers.arrays import Array
 
 Ends = tuple[Array, Array]
 NOTHING: dict[str, Ends] = {}
+
+
+@lru_cache(maxsize=256)
+def everywhere(number: float, n: int) -> Array:
+    """Return (n,) times the same number, to read only."""
+    made = np.full(n, number)
+    made.flags.writeable = False
+    return made
 
 
 class Value:
@@ -37,9 +46,11 @@ class Value:
         Ends of the x_j, by name.
     origin
         (x, y) of a quotient ⌊x / y⌋.
+    narrow
+        Whether the ends are no wider than what the terms say.
     """
 
-    __slots__ = ("base", "hi", "lo", "origin", "paths", "rest", "terms")
+    __slots__ = ("base", "hi", "lo", "narrow", "origin", "paths", "rest", "terms")
     __hash__ = None  # type: ignore[assignment]  # == gives ends, not a truth: nothing is to be found by it
 
     def __init__(
@@ -55,6 +66,7 @@ class Value:
         self.terms = NOTHING if terms is None else terms
         self.rest = (lo, hi) if rest is None else rest
         self.origin: tuple[Value, Array] | None = None
+        self.narrow = not self.terms
 
     @property
     def constant(self) -> bool:
@@ -67,18 +79,19 @@ class Value:
             return other
         if not isinstance(other, (int, np.integer)):
             raise InputError(f"a step function computes with {type(other).__name__}, rule: integers")
-        ends = np.full(self.lo.shape, float(other))
+        ends = everywhere(float(other), len(self.lo))
         return Value(self.paths, ends, ends, self.base)
 
     def tight(self) -> Value:
         """Narrow the ends to what the terms say, in place."""
-        if self.terms:
+        if not self.narrow:
             lo, hi = self.rest
             for name, c in self.terms.items():
                 lo, hi = sum_of(lo, hi, *product_of(*c, *self.base[name]))
             with np.errstate(invalid="ignore"):
                 self.lo = np.fmax(self.lo, np.ceil(lo))
                 self.hi = np.fmin(self.hi, np.floor(hi))
+            self.narrow = True
         return self
 
     def _made(self, ends: Ends, terms: dict[str, Ends] = NOTHING, rest: Ends | None = None) -> Value:
@@ -149,15 +162,17 @@ class Value:
     def __abs__(self) -> Value:
         return self if self >= 0 else -self
 
+    def rounded(self, ends: Ends) -> Value:
+        """Return the value with these ends, a function of this one that keeps a constant constant."""
+        if self.lo is self.hi:
+            return self._single(ends[0])
+        return Value(self.paths, *ends, self.base)
+
     def scaled(self, factor: Array, ends: Ends, error: tuple[Any, Any]) -> Value:
         """Return the value with these ends that equals `factor` times this one plus an error between two ends.
 
         factor : (n,), exact floats
         """
-        if not self.terms:
-            if self.lo is self.hi:
-                return self._single(ends[0])
-            return Value(self.paths, *ends, self.base)
         f = (factor, factor)
         terms = {name: product_of(*c, *f) for name, c in self.terms.items()}
         rest = sum_of(*product_of(*self.rest, *f), *(np.broadcast_to(e, factor.shape).astype(float) for e in error))
@@ -240,10 +255,12 @@ class Value:
 
     def __rshift__(self, count: Any) -> Value:
         unit = 2.0 ** int(count)
-        ends = (np.floor(self.lo / unit), np.floor(self.hi / unit))
-        return (
-            self if unit == 1.0 else self.scaled(np.full(self.lo.shape, 1.0 / unit), ends, (-(1.0 - 1.0 / unit), 0.0))
-        )
+        if unit == 1.0:
+            return self
+        ends = np.floor(self.lo / unit), np.floor(self.hi / unit)
+        if not self.terms:
+            return self.rounded(ends)
+        return self.scaled(everywhere(1.0 / unit, len(self.lo)), ends, (-(1.0 - 1.0 / unit), 0.0))
 
     def __floordiv__(self, divisor: Any) -> Value:
         y = self.of(divisor)
