@@ -69,17 +69,21 @@ class SourceStepper:
         zero = np.zeros((self.model.d, self.n))
         return [Box(0, 0, zero, zero.copy())]
 
-    def taken(self, boxes: list[Box], clipping: bool, tracking: bool = False) -> Iterator[Taken]:
-        """Run every way from every box."""
+    def taken(
+        self, boxes: list[Box], clipping: bool, tracking: bool = False, among: Array | None = None
+    ) -> Iterator[Taken]:
+        """Run every way from every box, of all neurons or `among` some (n,)."""
         box, where = boxes[0], f"{self.plan.name}: eligibilities"
         for entries in self.entries:
 
             def run(paths: Any, entries: JacobianEnds = entries) -> Any:
-                paths.active = paths.active & entries.active
+                paths.active = entries.active if among is None else entries.active & among
                 base: dict[str, Ends] = {f"s{i}": (box.lo[i], box.hi[i]) for i in range(self.model.d)}
                 old = tuple(named(paths, f"s{i}", base) for i in range(self.model.d))
                 return self._step(paths, base, old, entries)
 
+            if among is not None and not (entries.active & among).any():
+                continue
             for paths, (new, effect) in every_path(self.n, clipping, tracking, run, where):
                 yield Taken(paths.active, box, new, effect, 0, paths.needs)
 

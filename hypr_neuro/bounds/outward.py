@@ -6,6 +6,7 @@ Dekker's product), and a result moves to its neighbour only where it is not 0: w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -74,14 +75,16 @@ def whole_ends(lo: Reals, hi: Reals) -> tuple[Reals, Reals]:
 
 def whole_product(lo: Reals, hi: Reals, lo2: Reals, hi2: Reals) -> tuple[Reals, Reals]:
     """Multiply two intervals of whole numbers."""
-    if lo2 is hi2:
-        corners, others = np.array((lo, hi)), lo2
-    else:
-        corners, others = np.array((lo, lo, hi, hi)), np.array((lo2, hi2, lo2, hi2))
     with np.errstate(invalid="ignore"):
-        products = corners * others
-    low, high = products.min(axis=0), products.max(axis=0)
+        products = (lo * lo2, hi * lo2) if lo2 is hi2 else (lo * lo2, lo * hi2, hi * lo2, hi * hi2)
+    low, high = _extremes(products)
     if np.isnan(low).any():  # 0 times infinity
-        products = np.where(np.isnan(products), 0.0, products)
-        low, high = products.min(axis=0), products.max(axis=0)
+        low, high = _extremes([np.where(np.isnan(p), 0.0, p) for p in products])
     return whole_ends(low, high)
+
+
+def _extremes(rows: Sequence[Reals]) -> tuple[Reals, Reals]:
+    low = high = rows[0]
+    for row in rows[1:]:
+        low, high = np.minimum(low, row), np.maximum(high, row)
+    return low, high

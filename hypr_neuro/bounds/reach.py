@@ -94,11 +94,13 @@ class Stepper:
         boxes[0].lo, boxes[0].hi = np.zeros(shape), np.zeros(shape)
         return boxes
 
-    def taken(self, boxes: list[Box], clipping: bool, tracking: bool = False) -> Iterator[Taken]:
-        """Run every way from every box."""
+    def taken(
+        self, boxes: list[Box], clipping: bool, tracking: bool = False, among: Array | None = None
+    ) -> Iterator[Taken]:
+        """Run every way from every box, of all neurons or `among` some (n,)."""
         where = f"population '{self.population.name}' ({self.model.name})"
         for box in boxes:
-            there = box.there
+            there = box.there if among is None else box.there & among
             if there.any():
                 run = self._run(box, there)
                 for paths, (states, output, events) in every_path(self.n, clipping, tracking, run, where):
@@ -201,6 +203,7 @@ class Fixpoint:
     def __init__(self, stepper: Stepper, clipping: bool, held: Ends | None = None) -> None:
         self.stepper, self.clipping, self.held = stepper, clipping, held
         self.boxes = stepper.start()
+        self.images: dict[int, tuple[Box, Array, Array]] = {}
         self.loose, self.guessed = unbounded(stepper), False
 
     def run(self) -> list[Box]:
@@ -254,20 +257,33 @@ class Fixpoint:
 
     def image(self, boxes: list[Box]) -> list[Box]:
         """Return the boxes of what one step makes of these."""
-        d, n = self.stepper.model.d, self.stepper.n
-        new = [Box(b.low, b.high, np.full((d, n), np.inf), np.full((d, n), -np.inf)) for b in boxes]
-        for taken in self.stepper.taken(boxes, self.clipping):
-            box = new[0 if self.stepper.model.readout else taken.output]
-            for i, x in enumerate(taken.states):
-                lo, hi = ends_of(x, n)
-                np.minimum(box.lo[i], lo, out=box.lo[i], where=taken.active)
-                np.maximum(box.hi[i], hi, out=box.hi[i], where=taken.active)
-        for box in new:
-            for ends, sign in ((box.lo, -1.0), (box.hi, 1.0)):
-                ends[sign * ends > FAR] = sign * np.inf
-            box.lo[:, ~box.there], box.hi[:, ~box.there] = np.inf, -np.inf
+        parts = [self._image_of(k, box) for k, box in enumerate(boxes)]
+        new = []
+        for b, lo, hi in zip(boxes, np.min([p[0] for p in parts], axis=0), np.max([p[1] for p in parts], axis=0), strict=True):
+            lo[lo < -FAR], hi[hi > FAR] = -np.inf, np.inf
+            box = Box(b.low, b.high, lo, hi)
+            lo[:, ~box.there], hi[:, ~box.there] = np.inf, -np.inf
             self._hold(box)
+            new.append(box)
         return new
+
+    def _image_of(self, place: int, box: Box) -> Ends:
+        """Return the ends (boxes, d, n) of what one step makes of a box; neurons that did not move are not run again."""
+        shape = (len(self.boxes), *box.lo.shape)
+        before, lo, hi = self.images.get(place, (None, np.full(shape, np.inf), np.full(shape, -np.inf)))
+        moved = np.ones(box.lo.shape[1], np.bool_)
+        if before is not None:
+            moved = ~((before.lo == box.lo) & (before.hi == box.hi)).all(axis=0)
+            lo[:, :, moved], hi[:, :, moved] = np.inf, -np.inf
+        if moved.any():
+            for taken in self.stepper.taken([box], self.clipping, among=moved):
+                into = 0 if self.stepper.model.readout else taken.output
+                for i, x in enumerate(taken.states):
+                    low, high = ends_of(x, len(moved))
+                    np.minimum(lo[into, i], low, out=lo[into, i], where=taken.active)
+                    np.maximum(hi[into, i], high, out=hi[into, i], where=taken.active)
+        self.images[place] = Box(box.low, box.high, box.lo.copy(), box.hi.copy()), lo, hi
+        return lo, hi
 
     def _hold(self, box: Box) -> None:
         if self.held is not None:

@@ -42,6 +42,8 @@ def _shr(x: Any, n: Any, rounding: Any) -> Any:
     if n == 0:
         return x
     unit = 2.0**n
+    if x.multiple is not None and x.multiple[1] == unit:
+        return x.multiple[0]
     if rounding == FLOOR:
         ends = np.floor(x.lo / unit), np.floor(x.hi / unit)
     elif rounding == NEAREST:

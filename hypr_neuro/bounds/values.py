@@ -46,11 +46,13 @@ class Value:
         Ends of the x_j, by name.
     origin
         (x, y) of a quotient ⌊x / y⌋.
+    multiple
+        (x, c) of c x, c a plain number above 1.
     narrow
         Whether the ends are no wider than what the terms say.
     """
 
-    __slots__ = ("base", "hi", "lo", "narrow", "origin", "paths", "rest", "terms")
+    __slots__ = ("base", "hi", "lo", "narrow", "multiple", "origin", "paths", "rest", "terms")
     __hash__ = None  # type: ignore[assignment]  # == gives ends, not a truth: nothing is to be found by it
 
     def __init__(
@@ -66,6 +68,7 @@ class Value:
         self.terms = NOTHING if terms is None else terms
         self.rest = (lo, hi) if rest is None else rest
         self.origin: tuple[Value, Array] | None = None
+        self.multiple: tuple[Value, int] | None = None
         self.narrow = not self.terms
 
     @property
@@ -143,7 +146,12 @@ class Value:
                 return self
             if other == 0:
                 return 0
-        o = self.of(other)
+            made = self._times(self.of(other))
+            made.multiple = (self, int(other)) if other > 1 else None
+            return made
+        return self._times(self.of(other))
+
+    def _times(self, o: Value) -> Value:
         if self.lo is self.hi and o.lo is o.hi:
             return self._single(self.lo * o.lo)
         ends = whole_product(self.lo, self.hi, o.lo, o.hi)
