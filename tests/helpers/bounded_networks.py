@@ -18,10 +18,14 @@ SPIKING = tuple(name for name in INTEGER if not MODELS[name].sends_numbers)
 
 
 class Case(NamedTuple):
-    """What a network did: values outside of their bounds, and bits proved less bits seen of every state."""
+    """What a network did: values outside of their bounds, and bits proved less bits seen of every state.
+
+    spare
+        (model, state, bits) of each state of each neuron.
+    """
 
     broken: list[str]
-    spare: list[int]
+    spare: list[tuple[str, str, int]]
 
 
 def small_network(seed: int) -> IntegerNetwork:
@@ -54,7 +58,7 @@ def run_case(seed: int) -> Case:
     """Bound a small network, run it, and compare."""
     network = small_network(seed)
     bounds = network_bounds(network)
-    broken, spare = list[str](), list[int]()
+    broken, spare = list[str](), list[tuple[str, str, int]]()
     seen: dict[tuple[str, str], tuple[np.ndarray, np.ndarray]] = {}
     for x in inputs_of(bounds, seed):
         trace = hn.simulate(network, x, recorded_names(bounds))
@@ -77,5 +81,6 @@ def run_case(seed: int) -> Case:
         b = bounds.populations[name]
         if quantity in b.population.model.state_names:
             i = b.population.model.state_names.index(quantity)
-            spare += (bits_of(b.lo[i], b.hi[i]) - bits_of(least, most)).tolist()
+            bits = (bits_of(b.lo[i], b.hi[i]) - bits_of(least, most)).tolist()
+            spare += [(b.population.model.name, quantity, int(n)) for n in bits]
     return Case(broken, spare)
