@@ -32,6 +32,8 @@ FIRST_GUESS = 40
 HOPELESS = 48
 """Rounds after which an end that grows by as much as before is taken to have none."""
 FAR = 2.0**60
+HELD, HALVINGS = 56.0, 8
+"""Bits of the largest end that is tried alone, and how often the room below it is halved."""
 
 
 @dataclass
@@ -237,7 +239,7 @@ class Fixpoint:
         return True
 
     def _given_up(self) -> list[Box]:
-        """Let ends that go on moving go to infinity until none moves."""
+        """Let ends that go on moving go to infinity until none moves; some of these hold alone."""
         streak = np.zeros(self._flat(self.boxes).shape, np.int64)
         # an end appears, moves STREAK times in a row, and is infinite
         for _ in range(2 * (STREAK + 1) * streak.shape[0] * streak.shape[1]):
@@ -245,15 +247,50 @@ class Fixpoint:
             new = self._flat(self._joined(self.boxes, self.image(self.boxes)))
             moves = new > old
             if not moves.any():
-                return self._narrowed(self.boxes, NARROWING)
+                break
             streak = np.where(moves & np.isfinite(old), streak + 1, 0)
             self.boxes = self._unflat(np.where(streak >= STREAK, np.inf, new))
             for box in self.boxes:
                 self._hold(box)
-        for box in self.boxes:  # nothing is known
-            box.lo, box.hi = np.full(box.lo.shape, -np.inf), np.full(box.hi.shape, np.inf)
-            self._hold(box)
-        return self._narrowed(self.boxes, 2)
+        else:
+            for box in self.boxes:  # nothing is known
+                box.lo, box.hi = np.full(box.lo.shape, -np.inf), np.full(box.hi.shape, np.inf)
+                self._hold(box)
+        self.boxes = self._narrowed(self.boxes, NARROWING)
+        return self.boxes if self.clipping else self._one_by_one()
+
+    def _one_by_one(self) -> list[Box]:
+        """Find ends that no step moves past whatever the others are, each with what was found before it.
+
+        A threshold holds one end of a state, that end one of the next: sizes of any two of them would grow.
+        """
+        found = True
+        while found:
+            found = False
+            for side in (0, 1):
+                for i in range(self.stepper.model.d):
+                    flat = self._flat(self.boxes)
+                    open_ = np.zeros(flat.shape, np.bool_)
+                    open_[side::2, i] = flat[side::2, i] == np.inf
+                    if open_.any() and self._holds_alone(flat, open_):
+                        found = True
+                        self.boxes = self._narrowed(self.boxes, NARROWING)
+        return self.boxes
+
+    def _holds_alone(self, flat: Array, open_: Array) -> bool:
+        """Take for some open ends the least power of two past which no step leads; whether there is any neuron's."""
+        rest, n = self.stepper.start(), flat.shape[2]
+        least, width = np.full(n, np.inf), np.full(n, HELD)
+        for halving in 2.0 ** -np.arange(1, HALVINGS + 1):
+            tried = self._unflat(np.where(open_, 2.0**width, flat))
+            grown = self._flat(self._joined(rest, self.image(tried)))
+            stands = open_.any(axis=(0, 1)) & (grown <= self._flat(tried)).all(axis=(0, 1))
+            if not stands.any() and np.isinf(least).all():
+                return False
+            least = np.where(stands, np.minimum(least, width), least)
+            width = width + np.where(stands, -halving, halving) * HELD
+        self.boxes = self._unflat(np.where(open_ & np.isfinite(least), 2.0**least, flat))
+        return True
 
     def image(self, boxes: list[Box]) -> list[Box]:
         """Return the boxes of what one step makes of these."""
