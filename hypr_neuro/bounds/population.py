@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from hypr_neuro.bounds.damping import damped_ends
 from hypr_neuro.bounds.paths import Need
 from hypr_neuro.bounds.reach import Box, Fixpoint, Stepper, hull
 from hypr_neuro.bounds.spectral import block_ends, ways
@@ -142,6 +143,9 @@ def _fixpoint(stepper: Stepper) -> tuple[list[Box], Ends | None]:
         for i in block:
             box.lo[i, some], box.hi[i, some] = -np.inf, np.inf
     found = block_ends(ways(stepper, boxes, block), stepper.n)
+    damped = damped_ends(stepper, boxes, block)
+    if damped is not None:
+        found = np.maximum(found[0], np.floor(damped[0])), np.minimum(found[1], np.ceil(damped[1]))
     held = np.full(lo.shape, np.nan), np.full(hi.shape, np.nan)
     for row, i in enumerate(block):
         good = open_.any(axis=0) & np.isfinite(found[0][row]) & np.isfinite(found[1][row])

@@ -25,7 +25,7 @@ from typing import Any
 import numpy as np
 
 from hypr_neuro.bounds.outward import product_of, sum_of
-from hypr_neuro.bounds.reach import Box, Stepper, ends_of
+from hypr_neuro.bounds.reach import Box, Stepper, Taken, ends_of
 from hypr_neuro.bounds.values import Ends, Value
 from hypr_neuro.numbers.arrays import Array
 
@@ -46,18 +46,21 @@ class LinearWay:
 
 def ways(stepper: Stepper, boxes: list[Box], block: list[int]) -> list[LinearWay]:
     """Return the ways of the states of a block, in terms of these states, all others between their ends."""
-    names, n, found = [f"s{i}" for i in block], stepper.n, []
-    for taken in stepper.taken(boxes, False, True):
-        A = np.zeros((len(block), len(block), n)), np.zeros((len(block), len(block), n))
-        w = np.zeros((len(block), n)), np.zeros((len(block), n))
-        for row, i in enumerate(block):
-            x = taken.states[i]
-            w[0][row], w[1][row] = _rest(x, names, n)
-            for column, name in enumerate(names):
-                if isinstance(x, Value) and name in x.terms:
-                    A[0][row, column], A[1][row, column] = x.terms[name]
-        found.append(LinearWay(taken.active, A, w))
-    return found
+    return [linear_way(taken, block, stepper.n) for taken in stepper.taken(boxes, False, True)]
+
+
+def linear_way(taken: Taken, block: list[int], n: int) -> LinearWay:
+    """Return a way of the states of a block, likewise."""
+    names = [f"s{i}" for i in block]
+    A = np.zeros((len(block), len(block), n)), np.zeros((len(block), len(block), n))
+    w = np.zeros((len(block), n)), np.zeros((len(block), n))
+    for row, i in enumerate(block):
+        x = taken.states[i]
+        w[0][row], w[1][row] = _rest(x, names, n)
+        for column, name in enumerate(names):
+            if isinstance(x, Value) and name in x.terms:
+                A[0][row, column], A[1][row, column] = x.terms[name]
+    return LinearWay(taken.active, A, w)
 
 
 def _rest(x: Any, names: list[str], n: int) -> Ends:

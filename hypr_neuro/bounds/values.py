@@ -46,13 +46,15 @@ class Value:
         Ends of the x_j, by name.
     origin
         (x, y) of a quotient ⌊x / y⌋.
+    parts
+        (x, y) of a sum x + y of which a term is known by name.
     multiple
         (x, c) of c x, c a plain number above 1.
     narrow
         Whether the ends are no wider than what the terms say.
     """
 
-    __slots__ = ("base", "hi", "lo", "narrow", "multiple", "origin", "paths", "rest", "terms")
+    __slots__ = ("base", "hi", "lo", "narrow", "multiple", "origin", "parts", "paths", "rest", "terms")
     __hash__ = None  # type: ignore[assignment]  # == gives ends, not a truth: nothing is to be found by it
 
     def __init__(
@@ -68,6 +70,7 @@ class Value:
         self.terms = NOTHING if terms is None else terms
         self.rest = (lo, hi) if rest is None else rest
         self.origin: tuple[Value, Array] | None = None
+        self.parts: tuple[Value, Value] | None = None
         self.multiple: tuple[Value, int] | None = None
         self.narrow = not self.terms
 
@@ -116,6 +119,7 @@ class Value:
         for name, c in o.terms.items():
             terms[name] = sum_of(*terms[name], *c) if name in terms else c
         made = self._made(ends, terms, sum_of(*self.rest, *o.rest))
+        made.parts = (self, o)
         return made.tight() if self.terms and o.terms else made
 
     __radd__ = __add__
@@ -189,20 +193,25 @@ class Value:
     # --- comparisons
 
     def _narrowed(self, lo: Array | None = None, hi: Array | None = None) -> None:
-        """Take over what a comparison said, in place, for neurons on this way; a quotient passes it on."""
+        """Take over what a comparison said, in place, for neurons on this way; quotients and sums pass it on."""
         if self.lo is self.hi:
             return
         on = self.paths.active
         if lo is not None:
-            self.lo = np.where(on, np.maximum(self.lo, lo), self.lo)
+            self.lo = np.where(on, np.fmax(self.lo, lo), self.lo)
         if hi is not None:
-            self.hi = np.where(on, np.minimum(self.hi, hi), self.hi)
+            self.hi = np.where(on, np.fmin(self.hi, hi), self.hi)
         empty = on & (self.lo > self.hi)
         if empty.any():
             self.paths.leave(empty)
         if self.origin is not None:
             x, y = self.origin
             x._narrowed(None if lo is None else self.lo * y, None if hi is None else self.hi * y + y - 1.0)
+        if self.parts is not None:
+            for x, y in (self.parts, self.parts[::-1]):
+                with np.errstate(invalid="ignore"):
+                    least, most = whole_ends(self.lo - y.hi, self.hi - y.lo)
+                x._narrowed(least, most)
 
     def __lt__(self, other: Any) -> bool:
         return not self >= other
