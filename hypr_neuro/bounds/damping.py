@@ -5,8 +5,8 @@ T at most unless q > p; a spike makes q' ≥ γ q + s, silence q' ≥ γ q - e. 
 
     V = log |x| - η q + h(arg x),    μ = κ - η (1 - γ) ≥ 0
 
-with h ≥ 0 periodic, falling by c a radian, and rising only where Re x > T for certain. With G' = G + log(1 + |w| / |λ x|),
-q ≥ -b and t, t' the least and largest turn of a step, V changes
+with h ≥ 0 periodic, falling by c a radian, and rising only where Re x > T for certain. With q ≥ -b, t and t' the least
+and the largest turn of a step, and G' = G + log(1 + |w| / |λ x|), V changes
 
     where h falls               by at most G' + μ b + η e - c t
     where h rises, by a spike   by at most G' + μ b - η s + rise t'
@@ -21,13 +21,12 @@ The best R, η and p of a grid are taken, neuron by neuron.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 
 import numpy as np
 
-from hypr_neuro.bounds.reach import Box, Stepper, ends_of
+from hypr_neuro.bounds.reach import Box, Stepper, Taken, ends_of
 from hypr_neuro.bounds.spectral import SAFETY, linear_way
 from hypr_neuro.bounds.values import Ends, Value
 from hypr_neuro.numbers.arrays import Array
@@ -85,69 +84,96 @@ def damped_ends(stepper: Stepper, boxes: list[Box], block: list[int]) -> Ends | 
     for m in range(stepper.model.d):
         top = np.max([np.where(b.there, b.hi[m], 0.0) for b in boxes], axis=0)
         least = np.min([np.where(b.there, b.lo[m], 0.0) for b in boxes], axis=0)
-        if m in block or not (np.isfinite(least) & np.isfinite(top) & (top > -least)).any():
+        known = np.isfinite(least) & np.isfinite(top) & (top > -least)
+        if m in block or not known.any():
             continue
-        known = _measured(stepper, boxes, block, m, (least, top))
-        if known is not None:
-            found = _least(known)
-            most = found if most is None else np.minimum(most, found)
+        q = np.where(known, least, 0.0), np.where(known, top, 0.0)
+        found = np.where(known, _least(_measured(stepper, boxes, block, m, q)), np.inf)
+        most = found if most is None else np.minimum(most, found)
     return None if most is None else (np.array([-most, -most]), np.array([most, most]))
 
 
-def _measured(stepper: Stepper, boxes: list[Box], block: list[int], m: int, q: Ends) -> Damped | None:
-    """Run all ways with the damping between its ends, then part by part; None where no neuron is of this kind."""
-    n = stepper.n
-    nothing = np.full(n, -np.inf)
-    there = np.isfinite(q[0]) & np.isfinite(q[1]) & (q[1] > -q[0])
-    T, W, d, gamma = np.zeros((SLICES, n)), np.zeros(n), np.full(n, np.nan), np.full(n, np.nan)
-    spike, rest = np.full(n, np.inf), np.zeros(n)
-    for taken in stepper.taken(boxes, False, True):
-        on, x = taken.active, taken.states[m]
-        if not isinstance(x, Value) or set(x.terms) - {f"s{m}"}:
-            return None
-        keeps = x.terms.get(f"s{m}", (np.zeros(n), np.zeros(n)))
-        adds = x.rest[0] if x.terms else x.lo
-        gamma = np.where(on & np.isnan(gamma), keeps[0], gamma)
-        there &= ~on | ((gamma == keeps[0]) & (gamma == keeps[1]))
+@dataclass
+class _Seen:
+    """What ways through a step showed, a number for each neuron and part of q's range; NaN before any."""
+
+    there: Array
+    T: Array
+    W: Array
+    gamma: Array
+    spike: Array
+    silent: Array
+    a_low: Array
+    a_high: Array
+    d: Array
+
+    @staticmethod
+    def nothing(n: int) -> _Seen:
+        """Return it before any way was seen."""
+        least, most, open_ = np.full(n, np.inf), np.full(n, -np.inf), np.full(n, np.nan)
+        return _Seen(np.ones(n, np.bool_), np.zeros(n), np.zeros(n), open_, least, least, least, most, open_)
+
+    def add(self, taken: Taken, block: list[int], m: int) -> None:
+        """Take over what one way shows."""
+        on, n = taken.active, len(self.d)
+        way = linear_way(taken, block, n)
+        (low, high), w = way.A, way.w
+        turns = (low[0, 0] == low[1, 1]) & (high[0, 0] == high[1, 1]) & (low[0, 1] == high[0, 1]) & (low[0, 0] > 0)
+        turns &= (low[1, 0] == high[1, 0]) & (low[0, 1] == -low[1, 0])
+        x = taken.states[m]
+        terms = x.terms if isinstance(x, Value) else {}
+        keeps = terms.get(f"s{m}", (np.zeros(n), np.zeros(n)))
+        adds = x.rest[0] if terms else ends_of(x, n)[0]
+        self.gamma = np.where(on & np.isnan(self.gamma), keeps[0], self.gamma)
+        self.d = np.where(on & np.isnan(self.d), low[1, 0], self.d)
+        turns &= (self.gamma == keeps[0]) & (self.gamma == keeps[1]) & (self.d == low[1, 0])
+        self.there &= ~on | (turns & (len(terms.keys() - {f"s{m}"}) == 0))
+        self.a_low = np.where(on, np.minimum(self.a_low, low[0, 0]), self.a_low)
+        self.a_high = np.where(on, np.maximum(self.a_high, high[0, 0]), self.a_high)
+        self.W = np.where(on, np.maximum(self.W, np.hypot(*np.maximum(np.abs(w[0]), np.abs(w[1])))), self.W)
         if taken.output == 0:
-            rest = np.where(on, np.minimum(rest, adds), rest)
+            self.T = np.where(on, np.maximum(self.T, ends_of(taken.states[block[0]], n)[1]), self.T)
+            self.silent = np.where(on, np.minimum(self.silent, adds), self.silent)
         else:
-            spike = np.where(on, np.minimum(spike, adds), spike)
-    a_low, a_high = np.full(n, np.inf), nothing.copy()
-    logs, starts = np.full((SLICES, n), -np.inf), np.zeros((SLICES, n))
-    for k, (start, part) in enumerate(_parts(boxes, m, q)):
-        starts[k] = start
-        for taken in stepper.taken(part, False, True):
-            way = linear_way(taken, block, n)
-            if taken.output == 0:
-                T[k] = np.where(way.active, np.maximum(T[k], ends_of(taken.states[block[0]], n)[1]), T[k])
-            (low, high), w, on = way.A, way.w, way.active
-            turn = (low[0, 0] == low[1, 1]) & (high[0, 0] == high[1, 1]) & (low[1, 0] == high[1, 0])
-            turn &= (low[0, 1] == high[0, 1]) & (low[0, 1] == -low[1, 0]) & (low[0, 0] > 0) & (low[1, 0] != 0)
-            d = np.where(on & np.isnan(d), np.abs(low[1, 0]), d)
-            there &= ~on | (turn & (d == np.abs(low[1, 0])))
-            a_low = np.where(on, np.minimum(a_low, low[0, 0]), a_low)
-            a_high = np.where(on, np.maximum(a_high, high[0, 0]), a_high)
-            size = np.log(np.hypot(np.where(there & on, high[0, 0], 1.0), np.where(there & on, d, 0.0)))
-            logs[k] = np.where(on, np.maximum(logs[k], size), logs[k])
-            W = np.where(on, np.maximum(W, np.hypot(*np.maximum(np.abs(w[0]), np.abs(w[1])))), W)
-    there &= np.isfinite(T).all(axis=0) & np.isfinite(W) & np.isfinite(spike) & (gamma >= 0) & (gamma < 1) & (spike > 0)
-    if not there.any():
-        return None
-    below = np.maximum(-q[0], 0.0)
-    return Damped(there, np.maximum.accumulate(T), W, gamma, spike, -rest, below, q[1], logs, starts, a_low, a_high, d)
+            self.spike = np.where(on, np.minimum(self.spike, adds), self.spike)
 
 
-def _parts(boxes: list[Box], m: int, q: Ends) -> Iterator[tuple[Array, list[Box]]]:
-    """Yield where each part of the range of state m begins, and the boxes in it."""
+def _measured(stepper: Stepper, boxes: list[Box], block: list[int], m: int, q: Ends) -> Damped:
+    """Run all ways, with the damping in each part of its range as if that were a neuron of its own."""
+    n, population = stepper.n, stepper.population
+    many = replace(population, per_neuron=np.tile(population.per_neuron, SLICES))
+    wide = Stepper(many, [(np.tile(lo, SLICES), np.tile(hi, SLICES)) for lo, hi in stepper.currents])
     ends = q[0] + np.floor((q[1] - q[0]) * np.arange(SLICES + 1)[:, None] / SLICES)
-    for start, end in zip(ends, ends[1:], strict=False):
-        part = []
-        for box in boxes:
-            lo, hi = box.lo.copy(), box.hi.copy()
-            lo[m], hi[m] = np.maximum(lo[m], start), np.minimum(hi[m], end)
-            part.append(Box(box.low, box.high, lo, hi))
-        yield start, part
+    parts = [Box(box.low, box.high, np.tile(box.lo, SLICES), np.tile(box.hi, SLICES)) for box in boxes]
+    for part in parts:
+        part.lo[m], part.hi[m] = np.maximum(part.lo[m], ends[:-1].ravel()), np.minimum(part.hi[m], ends[1:].ravel())
+    seen = _Seen.nothing(wide.n)
+    for taken in wide.taken(parts, False, True):
+        seen.add(taken, block, m)
+    s = _Seen(*(array.reshape(SLICES, n) for array in vars(seen).values()))
+    met = ~np.isnan(s.d)
+    d, gamma = (np.nanmax(np.where(met, x, -np.inf), axis=0) for x in (s.d, s.gamma))
+    there = (s.there & (~met | ((s.d == d) & (s.gamma == gamma)))).all(axis=0)
+    W, spike, silent = s.W.max(axis=0), s.spike.min(axis=0), s.silent.min(axis=0)
+    there &= np.isfinite(s.T).all(axis=0) & np.isfinite(W) & np.isfinite(spike) & np.isfinite(silent)
+    there &= (d != 0) & (gamma >= 0) & (gamma < 1) & (spike > 0) & np.isfinite(d)
+    with np.errstate(invalid="ignore"):  # parts that are never met
+        logs = np.log(np.where(met, np.hypot(s.a_high, d), 0.0), out=np.full(s.d.shape, -np.inf), where=met)
+    return Damped(
+        there,
+        np.maximum.accumulate(s.T),
+        W,
+        gamma,
+        spike,
+        np.maximum(-silent, 0.0),
+        np.maximum(-q[0], 0.0),
+        q[1],
+        logs,
+        ends[:-1],
+        s.a_low.min(axis=0),
+        s.a_high.max(axis=0),
+        np.abs(d),
+    )
 
 
 def _least(known: Damped) -> Array:
@@ -183,4 +209,4 @@ def _bound(known: Damped, T: Array, growth: Array, eta: Array, mu: Array, held: 
     holds = (share < 1) & (turn_low > 0) & (rising > 0) & (eta >= 0)
     holds &= growth - held + high / rising * turn_high <= 0
     bound = (most * R + known.W) * np.exp(high + eta * (known.below + known.top))
-    return np.where(holds & np.isfinite(bound), bound, np.inf).min(axis=0)
+    return np.asarray(np.where(holds & np.isfinite(bound), bound, np.inf).min(axis=0))

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from hypr_neuro.bounds.damping import damped_ends
+from hypr_neuro.bounds.fixpoint import Fixpoint
 from hypr_neuro.bounds.paths import Need
-from hypr_neuro.bounds.reach import Box, Fixpoint, Stepper, hull
+from hypr_neuro.bounds.reach import Box, Stepper, hull
 from hypr_neuro.bounds.spectral import block_ends, ways
 from hypr_neuro.bounds.values import Ends
 from hypr_neuro.graph.integer import Population

@@ -11,7 +11,6 @@ import re
 import sys
 from collections.abc import Callable, Mapping
 from functools import cache
-from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
@@ -22,7 +21,7 @@ from hypr_neuro.bounds.values import Value, everywhere
 from hypr_neuro.errors import InputError
 from hypr_neuro.numbers import fixed_point
 from hypr_neuro.numbers.fixed_point import FLOOR, NEAREST, ROUNDING, ZERO
-from hypr_neuro.numbers.jit import tagged_functions
+from hypr_neuro.numbers.twins import twin
 
 ROUNDINGS = {code: name for name, code in ROUNDING.items()}
 
@@ -165,25 +164,6 @@ def fixed_point_on_values(names: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def on_values(function: Callable[..., Any], done: dict[Callable[..., Any], Any] | None = None) -> Any:
+def on_values(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return the function, and all tagged ones that it calls, as they run on values."""
-    done = {} if done is None else done
-    if function in done:
-        return done[function]
-    if function.__module__ == fixed_point.__name__:
-        done[function] = _rule(function)
-        return done[function]
-    if not isinstance(function, FunctionType):
-        return function
-    names, known = dict(function.__globals__), set(tagged_functions())
-    cells = tuple(CellType() for _ in function.__closure__ or ())
-    twin = FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
-    done[function] = twin
-
-    def replaced(value: Any) -> Any:
-        return on_values(value, done) if isinstance(value, FunctionType) and value in known else value
-
-    names |= {name: replaced(names[name]) for name in function.__code__.co_names if name in names}
-    for cell, original in zip(cells, function.__closure__ or (), strict=True):
-        cell.cell_contents = replaced(original.cell_contents)
-    return twin
+    return twin(function, _rule)

@@ -54,7 +54,7 @@ class Value:
         Whether the ends are no wider than what the terms say.
     """
 
-    __slots__ = ("base", "hi", "lo", "narrow", "multiple", "origin", "parts", "paths", "rest", "terms")
+    __slots__ = ("base", "hi", "lo", "multiple", "narrow", "origin", "parts", "paths", "rest", "terms")
     __hash__ = None  # type: ignore[assignment]  # == gives ends, not a truth: nothing is to be found by it
 
     def __init__(
@@ -208,10 +208,10 @@ class Value:
             x, y = self.origin
             x._narrowed(None if lo is None else self.lo * y, None if hi is None else self.hi * y + y - 1.0)
         if self.parts is not None:
-            for x, y in (self.parts, self.parts[::-1]):
+            for part, other in (self.parts, self.parts[::-1]):
                 with np.errstate(invalid="ignore"):
-                    least, most = whole_ends(self.lo - y.hi, self.hi - y.lo)
-                x._narrowed(least, most)
+                    ends = whole_ends(self.lo - other.hi, self.hi - other.lo)
+                part._narrowed(*ends)
 
     def __lt__(self, other: Any) -> bool:
         return not self >= other

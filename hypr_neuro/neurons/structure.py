@@ -11,15 +11,13 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cache
-from types import CellType, FunctionType
 from typing import Any
 
 import numpy as np
 
 from hypr_neuro.errors import InputError
 from hypr_neuro.neurons.base import NeuronModel
-from hypr_neuro.numbers import fixed_point
-from hypr_neuro.numbers.jit import tagged_functions
+from hypr_neuro.numbers.twins import twin
 
 WAYS = 1 << 14
 """Runs of a Jacobian at most: fourteen branches that do not exclude each other."""
@@ -114,30 +112,6 @@ class _Symbol:
         return self
 
 
-def _on_symbols(function: Callable[..., Any], done: dict[Callable[..., Any], Callable[..., Any]]) -> Any:
-    """Make symbolic the functions of `fixed_point` that a function, or a tagged function that it calls, uses."""
-    if function in done:
-        return done[function]
-    if function.__module__ == fixed_point.__name__:
-        done[function] = _rule(function)
-        return done[function]
-    if not isinstance(function, FunctionType):
-        return function
-    names = {"min": _symbolic(min), "max": _symbolic(max)} | function.__globals__
-    cells = tuple(CellType() for _ in function.__closure__ or ())
-    twin = FunctionType(function.__code__, names, function.__name__, function.__defaults__, cells)
-    done[function] = twin
-    known = set(tagged_functions())
-
-    def replaced(value: Any) -> Any:
-        return _on_symbols(value, done) if isinstance(value, FunctionType) and value in known else value
-
-    names |= {name: replaced(names[name]) for name in function.__code__.co_names if name in names}
-    for cell, original in zip(cells, function.__closure__ or (), strict=True):
-        cell.cell_contents = replaced(original.cell_contents)
-    return twin
-
-
 def _symbolic(choose: Callable[..., Any]) -> Callable[..., Any]:
     """Make `min` or `max`, which give one of their arguments, a symbol where one is: it stands for any number."""
 
@@ -163,7 +137,7 @@ def _rule(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _runs(model: NeuronModel) -> Iterator[tuple[Any, ...]]:
     """Yield what `fixed_jacobian` gives on symbols, with any number of spikes before, none and one; in every branch."""
-    jacobian = _on_symbols(model.fixed_jacobian, {})
+    jacobian = twin(model.fixed_jacobian, _rule, {"min": _symbolic(min), "max": _symbolic(max)})
     for z in (None, 0, 1):
         branches, ways = _Branches(), 0
         x = _Symbol(branches)

@@ -116,16 +116,6 @@ def test_a_turning_neuron_comes_near_its_bound() -> None:
         assert 0.9 * abs(bound) < abs(seen) <= abs(bound)
 
 
-def test_a_resonator_without_damping_has_no_bound() -> None:
-    """Whatever its threshold would do: spikes that damp it are not used."""
-    values = {"wd": 1311, "cd": -10, "dp": -1312, "gamma": 29491, "theta": 1 << 17, "dlt": 10486, "qs": 23, "k": 15}
-    network = alone("brf", 50, **values, one=1 << 18, i_shift=0, bits=24, rounding=2, psi_shift=14)
-    u, v, q = (b for b in hn.check(network).bounds if b.quantity in ("u", "v", "q"))
-    assert (u.proved, v.proved, u.endless) == (None, None, 1)
-    assert u.verdict != "cannot overflow"
-    assert q.verdict == "cannot overflow"
-
-
 def test_what_the_rules_do_not_cover_is_refused_by_name() -> None:
     def remainder(s, z_prev, I, p):
         return (s[0] % 7 + I[0], s[1], s[2]), 0, 0
