@@ -74,9 +74,8 @@ def whole_ends(lo: Reals, hi: Reals) -> tuple[Reals, Reals]:
 
 
 def whole_product(lo: Reals, hi: Reals, lo2: Reals, hi2: Reals) -> tuple[Reals, Reals]:
-    """Multiply two intervals of whole numbers."""
-    with np.errstate(invalid="ignore"):
-        products = (lo * lo2, hi * lo2) if lo2 is hi2 else (lo * lo2, lo * hi2, hi * lo2, hi * hi2)
+    """Multiply two intervals of whole numbers; where one is infinite, numpy's warnings are to be off."""
+    products = (lo * lo2, hi * lo2) if lo2 is hi2 else (lo * lo2, lo * hi2, hi * lo2, hi * hi2)
     low, high = _extremes(products)
     if np.isnan(low).any():  # 0 times infinity
         low, high = _extremes([np.where(np.isnan(p), 0.0, p) for p in products])

@@ -106,7 +106,8 @@ def every_path(
     for _ in range(MOST_PATHS):
         paths = Paths(np.ones(n, np.bool_), clipping, tracking, list(outcomes))
         try:
-            result = run(paths)
+            with np.errstate(invalid="ignore"):  # 0 times infinity, and infinity less itself
+                result = run(paths)
             yield paths, result
         except _DeadEnd:
             pass

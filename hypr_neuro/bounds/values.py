@@ -150,10 +150,17 @@ class Value:
                 return self
             if other == 0:
                 return 0
-            made = self._times(self.of(other))
+            made = self._by(float(other)) if not self.terms else self._times(self.of(other))
             made.multiple = (self, int(other)) if other > 1 else None
             return made
         return self._times(self.of(other))
+
+    def _by(self, factor: float) -> Value:
+        """Return the product with a number but 0 that has no ends to choose among."""
+        if self.lo is self.hi:
+            return self._single(self.lo * factor)
+        least, most = self.lo * factor, self.hi * factor
+        return Value(self.paths, *(whole_ends(least, most) if factor > 0 else whole_ends(most, least)), self.base)
 
     def _times(self, o: Value) -> Value:
         if self.lo is self.hi and o.lo is o.hi:
