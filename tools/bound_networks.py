@@ -13,18 +13,22 @@ import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from pathlib import Path
+from typing import TypedDict
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests" / "helpers"))
-
-from bounded_networks import Case, run_case  # noqa: E402
-
 LIMITS = (0, 2, 5)
 WIDE = 23
 EVERY = 100
 
 
-def known(file: Path) -> list[Case]:
+class Line(TypedDict):
+    """What a network did, as `tests/helpers/bounded_networks.py` says it."""
+
+    broken: list[str]
+    spare: list[tuple[str, str, int]]
+
+
+def known(file: Path) -> list[Line]:
     """Return the networks of a file, a line that was cut off taken away."""
     if not file.exists():
         return []
@@ -32,8 +36,7 @@ def known(file: Path) -> list[Case]:
     whole = text[: text.rfind(b"\n") + 1]
     if whole != text:
         file.write_bytes(whole)
-    lines = (json.loads(line) for line in whole.splitlines())
-    return [Case(line["broken"], [(model, state, bits) for model, state, bits in line["spare"]]) for line in lines]
+    return [json.loads(line) for line in whole.splitlines()]
 
 
 def shares(bits: Iterable[int]) -> str:
@@ -48,14 +51,14 @@ def _from(counts: Counter[int], least: int) -> int:
     return sum(c for b, c in counts.items() if b >= least)
 
 
-def figures(cases: list[Case]) -> str:
+def figures(cases: list[Line]) -> str:
     """Return a line of all states and one for those of each model."""
     of = defaultdict[str, list[int]](list)
     for case in cases:
-        for model, _, bits in case.spare:
+        for model, _, bits in case["spare"]:
             of[model].append(bits)
     lines = [f"{model}: {shares(bits)}" for model, bits in sorted(of.items())]
-    broken = [line for case in cases for line in case.broken]
+    broken = [line for case in cases for line in case["broken"]]
     everything = shares(bits for some in of.values() for bits in some)
     return "\n".join([*broken, f"{len(cases)} networks, {len(broken)} bounds broken; {everything}", *lines])
 
@@ -68,15 +71,19 @@ def main() -> int:
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     cases = known(arguments.out)
+    sys.path.insert(0, str(ROOT / "tests" / "helpers"))
+    from bounded_networks import run_case
+
     with arguments.out.open("a", encoding="utf-8") as file:
         for seed in range(len(cases), arguments.networks):
-            cases.append(run_case(seed))
-            file.write(json.dumps(cases[-1]._asdict()) + "\n")
+            broken, spare = run_case(seed)
+            cases.append({"broken": broken, "spare": spare})
+            file.write(json.dumps(cases[-1]) + "\n")
             file.flush()
             if seed % EVERY == EVERY - 1:
-                print(seed + 1, "networks,", sum(len(c.broken) for c in cases), "bounds broken", flush=True)
+                print(seed + 1, "networks,", sum(len(c["broken"]) for c in cases), "bounds broken", flush=True)
     print(figures(cases))
-    return 1 if any(c.broken for c in cases) else 0
+    return 1 if any(c["broken"] for c in cases) else 0
 
 
 if __name__ == "__main__":

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+import runpy
 from collections import Counter
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from hypr_neuro.testing.integer import any_population
 
 pytestmark = pytest.mark.once
 
+ROOT = Path(__file__).resolve().parents[2]
 NETWORKS = 60
 """Random networks; `tools/bound_networks.py` tries many."""
 RANGES = ((-3000, 1000), (-(1 << 20), 1 << 20))
@@ -71,6 +75,24 @@ def test_no_network_leaves_its_bounds() -> None:
     assert not broken, "\n".join(broken[:5])
     assert min(spare) >= 0
     assert spare[0] > 0.2 * spare.total()
+
+
+def test_many_networks_go_on_where_they_ended(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The tool adds to its file what is missing, a line that was cut off included."""
+    tool = runpy.run_path(str(ROOT / "tools" / "bound_networks.py"))
+    file = tmp_path / "bounds.jsonl"
+    for networks in (2, 3):
+        monkeypatch.setattr("sys.argv", ["bound_networks.py", "--networks", str(networks), "--out", str(file)])
+        assert tool["main"]() == 0
+        lines = file.read_text().splitlines()
+        assert len(lines) == networks
+        assert [json.loads(line)["spare"] for line in lines] == [
+            [list(state) for state in run_case(seed).spare] for seed in range(networks)
+        ]
+        file.write_text("\n".join([*lines[:1], lines[1][:20]]))
+    assert "3 networks, 0 bounds broken; 22 states" in capsys.readouterr().out
 
 
 def alone(model: str, weight: int, **values: int) -> IntegerNetwork:
