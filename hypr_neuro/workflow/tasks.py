@@ -193,11 +193,38 @@ BRAILLE_NETWORKS: dict[str, Task] = {
     "brf": _braille(_layers("brf", [128], {"omega": [2.0, 60.0], "b_offset": [0.1, 3.0]}, [10.0, 20.0]), 0.05),
 }
 
+
+def _speech(size: int, epochs: int, batch_size: int) -> Task:
+    """Return the settings of a network that hears words; those of integers were chosen on synthetic spoken digits."""
+    return Task(
+        _layers("se_adlif", [size], SE_ADLIF, [10.0, 20.0]),
+        epochs,
+        batch_size,
+        rate=0.01,
+        start_rate=0.03,
+        training=BY_SAMPLE,
+        fixed=LearnOptions(rate=0.2, decay=0.6),
+        fixed_epochs=3,
+        fixed_weight_range=dict.fromkeys(("input", "recurrent", "readout"), 6.0),
+    )
+
+
 TASKS: dict[str, Task] = {
     # period of ω: 2π/(δω) steps; 5..30 is 126..21 steps, the time an image takes down to a few rows
     "digits": Task(_brf(96, [5.0, 30.0], [7.0, 13.0]), epochs=25, batch_size=16, rate=0.01, scratch_epochs=2),
     "ecg": ECG,
     "braille": BRAILLE_NETWORKS["se_adlif"],
+    "braille27": Task(
+        _layers("brf", [64], {"omega": [2.0, 60.0], "b_offset": [0.1, 3.0]}, [10.0, 20.0]),
+        epochs=12,
+        batch_size=32,
+        rate=0.05,
+        start_rate=0.03,
+        training=BY_SAMPLE,
+        fixed=LearnOptions(rate=0.2, decay=0.5),
+        fixed_epochs=2,
+        fixed_weight_range=dict.fromkeys(("input", "recurrent", "readout"), 24.0),
+    ),
     # damping so weak that the cue still rings after some thousand steps
     "cue": Task(
         _layers("brf", [32], {"omega": [1.0, 5.0], "b_offset": [0.001, 0.05]}, 5.0),
@@ -221,14 +248,8 @@ TASKS: dict[str, Task] = {
         rate=0.01,
         start_rate=0.03,
     ),
-    "shd": Task(
-        _layers("se_adlif", [128], SE_ADLIF, [10.0, 20.0]),
-        epochs=60,
-        batch_size=64,
-        rate=0.01,
-        start_rate=0.03,
-        training=BY_SAMPLE,
-    ),
+    "shd": _speech(128, 60, 64),
+    "spoken_digits": _speech(64, 20, 32),
     "ssc": Task(
         _layers("se_adlif", [256], SE_ADLIF, [10.0, 20.0]),
         epochs=30,
