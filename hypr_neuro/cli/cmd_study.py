@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 ACTIONS = ("run", "status", "table", "best", "plot", "export", "rerun", "schema")
 FIGURES, OTHERS = ("curve", "map", "pareto", "importance", "sensitivity"), ("best", "mean")
 LEAST = "memory bits"
-RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch")
+RUNS, STARTS = ("quantize", "learn", "compare"), ("trained", "disturbed", "scratch", "integers")
 SAMPLERS = ("grid", "random", "tpe", "nsga2", "one_at_a_time")
 EXAMPLES = (
     "hypr-neuro study widths.yaml --out runs/widths",

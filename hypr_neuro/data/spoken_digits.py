@@ -143,12 +143,14 @@ def _glide(track: Array) -> Array:
     half = round(0.5 * GLIDE / SECONDS * len(track))
     sums = np.concatenate([np.zeros((1, track.shape[1])), np.cumsum(track, axis=0)])
     first, last = (np.clip(np.arange(len(track)) + k, 0, len(track)) for k in (-half, half + 1))
-    return (sums[last] - sums[first]) / (last - first)[:, None]
+    mean: Array = (sums[last] - sums[first]) / (last - first)[:, None]
+    return mean
 
 
 def _band(at: Array, frequency: Array, width: float) -> Array:
     """Return how much each channel takes of a frequency in Hz: (steps, channels), Gaussian in its logarithm."""
-    return np.exp(-0.5 * ((at - np.log(frequency)[:, None]) / width) ** 2)
+    taken: Array = np.exp(-0.5 * ((at - np.log(frequency)[:, None]) / width) ** 2)
+    return taken
 
 
 def _adapted(sound: Array) -> Array:

@@ -40,6 +40,8 @@ MOST_VALUES, MOST_TRIALS = 1000, 100_000
 """Values of one field, and trials of a study."""
 FILES = (".npz", ".yaml", ".yml", ".h5", ".nir")
 """Endings of paths, which names of data sets and profiles do not have."""
+DRAWN = ("scratch", "integers")
+"""Starts of learning that are drawn."""
 Variants = Annotated[dict[str, dict[str, Any]], Field(min_length=1, max_length=MOST_VALUES)]
 PLAN = "quantize.plan"
 OF_LEARNING = ("learn.", "learning.")
@@ -118,7 +120,7 @@ class Study(BaseModel):
         The chip.
     start
         Of learning: "trained" goes on from the quantized network, "disturbed" damages it first, "scratch" draws it
-        anew.
+        anew, "integers" draws integers in ranges that the data set's settings state: no float network is trained.
     vary
         Values by the name of a field, see `study.fields`, or labelled sets of values by a name of one's own, see
         `study.variants`.
@@ -148,7 +150,7 @@ class Study(BaseModel):
     data_dir: Name | None = None
     data_options: dict[str, Value] = Field(default_factory=dict)
     profile: Name = "loihi2"
-    start: Literal["trained", "disturbed", "scratch"] = "trained"
+    start: Literal["trained", "disturbed", "scratch", "integers"] = "trained"
     vary: dict[str, Span | Annotated[list[Value], Field(min_length=1, max_length=MOST_VALUES)] | Variants] = Field(
         min_length=1
     )
@@ -214,9 +216,13 @@ class Study(BaseModel):
                 f"{PLAN} is a file, whose changes a study would not see, rule: rules by name in a label, such as "
                 "vary: {widths: {mixed: {quantize.plan: {readout: {weight_bits: 4}}}}}, or fields weight_bits@readout"
             )
-        if self.start == "scratch" and any(name.startswith("quantize.") for name in names):
+        if self.start in DRAWN and any(name.startswith("quantize.") for name in names):
             raise ValueError(
-                "start: scratch draws integers of its own, rule: fields quantize.… go with trained, disturbed"
+                f"start: {self.start} draws integers of its own, rule: fields quantize.… go with trained, disturbed"
+            )
+        if self.start == "integers" and any(name.startswith("training.") for name in names):
+            raise ValueError(
+                "start: integers trains no float network, rule: fields training.… go with trained, disturbed, scratch"
             )
         return self
 

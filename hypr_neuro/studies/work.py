@@ -40,9 +40,11 @@ from hypr_neuro.studies.spec import Study
 from hypr_neuro.studies.store import code_digest
 from hypr_neuro.train.loop import evaluate
 from hypr_neuro.train.optimizers import make_optimizer
-from hypr_neuro.workflow.stages import fit
+from hypr_neuro.workflow.stages import build, fit
+from hypr_neuro.workflow.stages_fixed import integer_start
 from hypr_neuro.workflow.stages_learning import from_scratch
-from hypr_neuro.workflow.tasks import for_width, task_for
+from hypr_neuro.workflow.stages_learning import spec_of as built_from
+from hypr_neuro.workflow.tasks import Task, for_width, task_for
 
 REFUSED = "refused"
 """Key of a result that says why there are no figures: a setting that the tool refuses, which no repetition changes."""
@@ -116,6 +118,8 @@ def spec_of(job: Job, data: SequenceData) -> Any:
 
 def _trained(job: Job, data: SequenceData) -> Network:
     spec = spec_of(job, data)
+    if job.study.start == "integers":
+        return build(spec, data, job.seed, 0.0)
     net, _ = fit(data, task_for(data), seed=job.seed, spec=spec, progress=False, **of_section(job.settings, TRAINING))
     return net
 
@@ -234,8 +238,9 @@ def _learned(job: Job, given: SequenceData, trained: Network) -> dict[str, Any]:
     after = _inference(job, data, net, run.qnet)
     if job.study.start != "trained":
         # the float side of that is as damaged, or as untrained, as the start was
-        del after["agreement"]
-        after |= _on_both_parts(job, given, trained, "float ")
+        after = {name: value for name, value in after.items() if "float" not in name and name != "agreement"}
+        if job.study.start != "integers":
+            after |= _on_both_parts(job, given, trained, "float ")
     last = run.epochs[-1]
     counts = {"weights saturated": last.weights_saturated, "clips": sum(last.clips.values()), "rate": options.rate}
     return before | after | counts | _rounding(qnet) | _room(job, run.qnet, data, learning=options)
@@ -277,13 +282,14 @@ def _start(
     job: Job, data: SequenceData, net: Network
 ) -> tuple[Network, QuantizedNetwork, SequenceData, LearnOptions, int]:
     """Return float and integer network from which learning starts, the data, options and epochs."""
-    profile, scratch = chip_of(job), job.study.start == "scratch"
+    profile, start = chip_of(job), job.study.start
     options, epochs, has_rate = _options(job, data, profile)
-    if scratch:
-        net, qnet = from_scratch(net, profile, data, job.seed + 1)
-        return net, qnet, data, options, epochs
+    if start == "scratch":
+        return *from_scratch(net, profile, data, job.seed + 1), data, options, epochs
+    if start == "integers":
+        return *integer_start(data, task_for(data), profile, job.seed, built_from(net)), data, options, epochs
     qnet = quantize(net, profile, calibration=data, seed=job.seed, **of_section(job.settings, QUANTIZE))
-    if job.study.start == "disturbed":
+    if start == "disturbed":
         qnet, data, _ = disturb(qnet, data, seed=job.seed)
     elif not has_rate:
         options = replace(options, rate=search_rate(qnet, data, options).rate)
@@ -292,14 +298,20 @@ def _start(
 
 def _options(job: Job, data: SequenceData, profile: Profile) -> tuple[LearnOptions, int, bool]:
     """Return options of learning, epochs, and whether the study states the rate."""
-    task, scratch = task_for(data), job.study.start == "scratch"
+    base, usual = _stated(task_for(data), job.study.start)
     chosen = of_section(job.settings, LEARN)
     # YAML has no tuples
     given: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in chosen.items()}
-    epochs = given.pop("epochs", task.scratch_epochs if scratch else task.fine_tuning_epochs)
-    base = for_width(task.scratch if scratch else task.fine_tuning, profile)
+    epochs = given.pop("epochs", usual)
+    base = for_width(base, profile)
     require_number("learn.rate", given.get("rate", base.rate))
     return replace(base, seed=job.seed, **given), whole("learn.epochs", epochs, 1), "rate" in given
+
+
+def _stated(task: Task, start: str) -> tuple[LearnOptions, int]:
+    """Return the options and epochs of learning that a task states for a start."""
+    known = {"scratch": (task.scratch, task.scratch_epochs), "integers": (task.fixed, task.fixed_epochs)}
+    return known.get(start, (task.fine_tuning, task.fine_tuning_epochs))
 
 
 def _scores(job: Job, data: SequenceData, net: Network, qnet: QuantizedNetwork, prefix: str) -> dict[str, Any]:

@@ -45,12 +45,7 @@ def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) 
     InputError
         If `net` does not say how it was built (imported networks do not).
     """
-    if "spec" not in net.notes:
-        raise InputError(
-            "learning from scratch needs the network's spec, and this one was imported without; "
-            "train it with hypr-neuro, or let it go on learning instead"
-        )
-    fresh = build(net.notes["spec"], data, seed, float(net.notes.get("start_rate", 0.0)))
+    fresh = build(spec_of(net), data, seed, float(net.notes.get("start_rate", 0.0)))
     for drawn, trained in zip(fresh.connections, net.connections, strict=True):
         drawn.trainable = trained.trainable
     # a population that never moved in float says nothing of what learning reaches
@@ -63,6 +58,16 @@ def from_scratch(net: Network, profile: Profile, data: SequenceData, seed: int) 
             fresh, profile, calibration=ranges, weight_range=weight_ranges(net), rounding=rounding, seed=seed
         )
     return fresh, qnet
+
+
+def spec_of(net: Network) -> Any:
+    """Return the specification that a network was built from; InputError where it does not know it."""
+    if "spec" not in net.notes:
+        raise InputError(
+            "learning from scratch needs the network's spec, and this one was imported without; "
+            "train it with hypr-neuro, or let it go on learning instead"
+        )
+    return net.notes["spec"]
 
 
 def learn_stage(

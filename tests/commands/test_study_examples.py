@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import nir
+import numpy as np
 import pytest
 from braille_like import braille_like
 from commands import answer, called
@@ -25,7 +26,7 @@ FILES = sorted(FOLDER.glob("*.yaml"))
 CHIPS = [file for file in FILES if "\nextends:" in file.read_text(encoding="utf-8")]
 STUDIES = [file for file in FILES if file not in CHIPS]
 SMALL = ("training.epochs=1", "learn.epochs=1", "network.layers.0.size=4")
-OF_DATA = {"digits": None, "ecg": "ecg", "braille": "braille"}
+OF_DATA = {"digits": None, "spoken_digits": None, "ecg": "ecg", "braille": "braille"}
 """Folder of shared data by data set, None for what comes with the program."""
 
 
@@ -135,3 +136,38 @@ def test_one_runs(tmp_path: Path) -> None:
     for row in rows:
         assert {"start accuracy", "accuracy", "test accuracy", "float accuracy", "memory bits"} <= set(row)
         assert 0 <= row["accuracy"] <= 1
+
+
+@pytest.mark.once
+def test_the_protocol_of_integer_online_learning_runs(tmp_path: Path) -> None:
+    pytest.importorskip("distributed")
+    words = ("study", "run", FOLDER / "integer_online_learning.yaml", "--seeds", 1, "--workers", 1)
+    words += ("--set", "learn.epochs=1", "--set", "network.layers.0.size=4", "--out", tmp_path / "s")
+    small = ("samples=50", "steps=10", "channels=8")
+    rows = answer(*words, *(word for one in small for word in ("--data-option", one)))
+    assert [Path(row["profile"]).stem for row in rows] == ["weights_8", "weights_8_shadow_16", "weights_12_shadow_16"]
+    alone, narrow, wide = rows
+    assert {"accuracy", "float accuracy", "test accuracy", "test float accuracy", "gap"} <= set(alone)
+    # the float rule has no widths: what starts from the same integers ends at the same numbers
+    assert alone["float accuracy"] == narrow["float accuracy"]
+    assert alone["memory bits"] < narrow["memory bits"]
+    assert wide["rate"] == 16 * narrow["rate"]
+
+
+def test_the_protocol_takes_recordings(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    content = {f"y_{part}": np.arange(54, dtype=np.uint8) % 27 for part in ("train", "test")}
+    content |= {f"x_{part}": rng.integers(0, 256, (54, 315, 3), np.uint8) for part in ("train", "test")}
+    np.savez(tmp_path / "braille_mn_315x24.npz", **content)
+    source = ("--data", "braille27", "--data-dir", tmp_path, "--data-option", "steps=63")
+    listed = answer(
+        "study",
+        "run",
+        FOLDER / "integer_online_learning.yaml",
+        "--dry-run",
+        "--out",
+        tmp_path / "s",
+        *source,
+        run=called,
+    )
+    assert listed["would_run"] == 9

@@ -98,6 +98,14 @@ FAULTS: dict[str, tuple[dict[str, Any], str]] = {
         {"run": "learn", "start": "scratch", "vary": {"rounding": ["nearest", "stochastic"]}},
         "start: scratch draws integers of its own, rule: fields quantize.… go with trained, disturbed",
     ),
+    "a training of integers": (
+        {"run": "learn", "start": "integers", "set": {"training.epochs": 3}},
+        "start: integers trains no float network, rule: fields training.… go with trained, disturbed, scratch",
+    ),
+    "rounding of drawn integers": (
+        {"run": "learn", "start": "integers", "vary": {"rounding": ["nearest", "stochastic"]}},
+        "start: integers draws integers of its own, rule: fields quantize.… go with trained, disturbed",
+    ),
     "training of a file": ({"network": "n.h5"}, "network is a file, whose network is trained already"),
     "another part": ({"part": "train"}, "key 'part' = 'train'"),
 }

@@ -14,11 +14,14 @@ from study_cases import NETWORK, study, two_classes
 import hypr_neuro as hn
 from hypr_neuro.comparing.disturbance import disturb
 from hypr_neuro.studies.spec import parse_study
-from hypr_neuro.studies.work import Job, chip_of, doubts, run_trial, start_network
+from hypr_neuro.studies.work import Job, chip_of, doubts, run_trial, spec_of, start_network
+from hypr_neuro.workflow.stages import build
+from hypr_neuro.workflow.stages_fixed import integer_start
 from hypr_neuro.workflow.stages_learning import from_scratch
 from hypr_neuro.workflow.tasks import for_width, task_for
 
 PARTS = ("validation", "test")
+EXAMPLES = Path(__file__).resolve().parents[2] / "examples" / "studies"
 
 
 @pytest.fixture(scope="module")
@@ -117,6 +120,44 @@ def test_a_start_from_nothing_is_drawn_for_each_seed(data: Path) -> None:
     assert figures["accuracy"] == hn.evaluate(learned, loaded, "validation").accuracy
     first = run_trial(replace(job, seed=0), loaded, net)
     assert first["energy nJ"] != figures["energy nJ"]
+
+
+@pytest.mark.parametrize("kind", ["learn", "compare"])
+def test_a_start_in_integers_trains_no_float_network(kind: str, data: Path) -> None:
+    constant = {"learn.epochs": 1, "learning.residual_bits": 8}
+    made = study(data, run=kind, start="integers", set=constant, vary={"weight_bits": [8]})
+    job, loaded = Job.of(made, {"precision.weight_bits": 8}, 1), hn.load_data(str(data))
+    net = start_network(job, loaded)
+    assert isinstance(net, hn.Network)
+    untrained = build(spec_of(job, loaded), loaded, 1, 0.0)
+    pairs = zip(net.connections, untrained.connections, strict=True)
+    assert all(np.array_equal(a.stored(), b.stored()) for a, b in pairs)
+    figures = run_trial(job, loaded, net)
+    task = task_for(loaded)
+    drawn, qnet = integer_start(loaded, task, chip_of(job), 1, spec_of(job, loaded))
+    options = replace(for_width(task.fixed, chip_of(job)), seed=1)
+    learned = hn.learn(qnet, loaded, epochs=1, options=options).qnet
+    assert figures["accuracy"] == hn.evaluate(learned, loaded, "validation").accuracy
+    assert figures["rate"] == task.fixed.rate
+    if kind == "learn":
+        assert not [name for name in figures if "float" in name]
+        return
+    beside = hn.compare(drawn, qnet, loaded, epochs=1, options=options, part="validation", progress=False)
+    assert figures["float accuracy"] == beside.epochs[-1].float_accuracy
+
+
+def test_a_shadow_is_counted_as_memory_and_takes_other_steps(data: Path) -> None:
+    loaded, figures = hn.load_data(str(data)), {}
+    for file in ("weights_8", "weights_8_shadow_16", "weights_12_shadow_16"):
+        chip = str(EXAMPLES / f"{file}.yaml")
+        made = study(data, run="learn", start="integers", set={"learn.epochs": 1}, vary={"profile": [chip]})
+        job = Job.of(made, {"profile": chip}, 0)
+        figures[file] = run_trial(job, loaded, start_network(job, loaded)) | {"network": start_network(job, loaded)}
+    alone, narrow, wide = figures.values()
+    synapses = sum(c.stored().size for c in alone["network"].connections)
+    assert narrow["memory bits"] - alone["memory bits"] == 8 * synapses
+    assert wide["rate"] == 16 * narrow["rate"] == 16 * alone["rate"]
+    assert narrow["energy nJ"] != alone["energy nJ"]
 
 
 def test_cosines_are_of_the_last_epoch_and_warnings_are_kept(data: Path) -> None:
