@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import hypr_neuro as hn
-from hypr_neuro.errors import InputError
+from hypr_neuro.errors import HyprError, InputError
 from hypr_neuro.neurons import MODELS
 from hypr_neuro.placement import budget
 from hypr_neuro.placement.budget import LEARNS, largest_networks, learnable_within
@@ -131,5 +131,5 @@ def test_a_network_that_is_too_large_is_told() -> None:
     ],
 )
 def test_bad_values_are_named(given: dict[str, Any], words: str) -> None:
-    with pytest.raises(InputError, match=words):
+    with pytest.raises(HyprError, match=words):
         largest_networks(**({"memory": "4K", "profile": "loihi2", "inputs": 3, "outputs": 2} | given))
