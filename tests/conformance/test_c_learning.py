@@ -138,6 +138,9 @@ CASES = {
         },
         options={"momentum": 3, "layers": ("layers.1",), "parameters": ("layers.1." + "{0}",)},
     ),
+    "shadow of 16 bits, weights of 12": Case(
+        (5,), profile={"learning__residual_bits": 4, "precision__weight_bits": 12}
+    ),
     "a readout of two states": Case((5,), readout="cuba_li", options={"parameters": ("all",)}),
     "sums of 32 bits only": Case((5,), inputs=24),
     "the readout": Case((5,), options={"layers": ("readout",), "parameters": ("readout.tau",), "rule": "layer"}),

@@ -45,7 +45,7 @@ TRAPPING = Toolchain(
 )
 LARGEST_RATE = (2048 << 16) - 1
 LIMIT, AVERAGE = 64, 3
-WIDTHS = ((8, 0), (2, 0), (16, 0), (8, 4), (5, 16), (16, 16), (2, 1))
+WIDTHS = ((8, 0), (2, 0), (16, 0), (8, 4), (8, 8), (12, 4), (5, 16), (16, 16), (2, 1))
 """Bits of a weight and of its residual."""
 
 

@@ -24,6 +24,8 @@ SEED = int(os.environ.get("HYPR_SEED", "0"))
 INPUTS, OUTPUTS = 4, 3
 SAMPLES, STEPS = 2, 18
 DELAYED = varied("loihi2", learning__eligibility_alignment="delayed", learning__residual_bits=3)
+SHADOWED = varied("loihi2", precision__weight_bits=12, learning__residual_bits=4)
+"""Shadow weights of 16 bits of weights of 12."""
 LATE = varied("loihi2", time__error_latency=3)
 NARROW = varied(
     "loihi2",
@@ -98,7 +100,10 @@ def chain_tasks() -> dict[str, LavaTask]:
             rates=[(as_rate(r), as_rate(1.0)) for r in (4.0, 2.0, 1.0, 0.5)],
         ),
         "steps": LavaTask(
-            network(("lif", "se_adlif")), x, label, options=LearnOptions(rate=1.0, update_on="step", update_every=40)
+            network(("lif", "se_adlif"), SHADOWED),
+            x,
+            label,
+            options=LearnOptions(rate=1.0, update_on="step", update_every=40),
         ),
         "everything": LavaTask(
             network(("brf", "lif"), narrow, vth=0.05), x[:2, :90] * 3, label[:2, :90], options=all_of_it

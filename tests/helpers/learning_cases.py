@@ -89,6 +89,9 @@ CASES = {
         profile={"learning__momentum_bits": 15}, options={"momentum": 1, "rule": "sgd"}, rate=LARGE_RATE
     ),
     "residual": Case(profile={"learning__residual_bits": 8}),
+    "shadow of 16 bits, weights of 12": Case(
+        profile={"learning__residual_bits": 4, "precision__weight_bits": 12}, rate=16 * RATE
+    ),
     "largest residual, momentum": Case(
         profile={"learning__residual_bits": 16, "learning__momentum_bits": 32, "precision__weight_bits": 5},
         options={"momentum": 3, "rule": "layer"},
