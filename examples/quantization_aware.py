@@ -6,6 +6,7 @@ Rounded to the exponents of the largest weights, rounded to those of least squar
     python examples/quantization_aware.py FOLDER --quick    one epoch of two widths on few samples
     python examples/quantization_aware.py FOLDER --data braille --epochs 8
     python examples/quantization_aware.py FOLDER --data braille --bits 4 8 --splits        seed n tests on split n
+    python examples/quantization_aware.py FOLDER --data braille --plan plan.yaml --splits    widths of single tensors
     python examples/quantization_aware.py FOLDER --network network.h5      a network of yours
     python examples/quantization_aware.py --draw ecg.jsonl braille.jsonl --figure widths.png
 
@@ -31,6 +32,7 @@ from hypr_neuro.workflow.tasks import BRAILLE_NETWORKS, Task, task_for
 WIDTHS = (1, 2, 3, 4, 5, 6, 8, 16)
 SIDES = {"rounded": "rounded", "least": "rounded, least error", "aware": "quantization-aware"}
 COLORS = ("#d55e00", "#b8588f", "#0072b2")
+PLAN = "plan"
 FLOAT_EPOCHS, EPOCHS, RATE = 20, 4, 0.01
 
 
@@ -43,13 +45,16 @@ def _task(data: hn.SequenceData) -> Task:
     return replace(task, network=task.network | {"layers": layers}, augment={})
 
 
-def rows_of(given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[int, int]]) -> Iterator[dict[str, Any]]:
+def rows_of(
+    given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[int, int | str]]
+) -> Iterator[dict[str, Any]]:
     """Yield seed, weight bits and accuracies, of what is not done yet."""
-    few, bits_asked = given.quick, (3, 8) if given.quick else tuple(given.bits)
+    few = given.quick
+    asked: tuple[int | str, ...] = (PLAN,) if given.plan else (3, 8) if few else tuple(given.bits)
     task = _task(data)
     training = task.training if given.network is None else {}  # the task's loss suits its own network
     for seed in range(1 if few else given.seeds):
-        widths = [bits for bits in bits_asked if (seed, bits) not in done]
+        widths = [bits for bits in asked if (seed, bits) not in done]
         if not widths:
             continue
         if given.splits:
@@ -62,11 +67,11 @@ def rows_of(given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[in
         told = {f"float {part}": hn.evaluate(start, data, part).accuracy for part in ("validation", "test")}
         for bits in widths:
             width = {"precision.weight_levels": "binary"} if bits == 1 else {"precision.weight_bits": bits}
-            chip, net = hn.load_profile(given.profile, width), start.copy()
+            chip, net = hn.load_profile(given.profile, {} if given.plan else width), start.copy()
             hn.train(
                 net,
                 data,
-                quantized=chip,
+                quantized=hn.QuantizationAware(chip, plan=given.plan),
                 epochs=1 if few else given.epochs,
                 batch_size=task.batch_size,
                 rate=given.rate,
@@ -76,7 +81,7 @@ def rows_of(given: argparse.Namespace, data: hn.SequenceData, done: set[tuple[in
             row = {"data": data.name, "seed": seed, "bits": bits, **told}
             for side, one in (("rounded", start), ("least", start), ("aware", net)):
                 method = "mse" if side == "least" else "max"
-                qnet = hn.quantize(one, chip, calibration=data, calibration_method=method)
+                qnet = hn.quantize(one, chip, calibration=data, calibration_method=method, plan=given.plan)
                 row |= {f"{side} {part}": hn.evaluate(qnet, data, part).accuracy for part in ("validation", "test")}
             yield row
 
@@ -85,7 +90,7 @@ def told(rows: list[dict[str, Any]], part: str) -> Iterator[str]:
     """Yield the lines of a table of means over seeds with their 95 % intervals."""
     yield f"| weight bits | {' | '.join(SIDES.values())} |"
     yield "|---|" + "---|" * len(SIDES)
-    for bits in sorted({row["bits"] for row in rows}):
+    for bits in sorted({row["bits"] for row in rows}, key=lambda bits: (isinstance(bits, str), bits)):
         cells = []
         for side in SIDES:
             found = interval([100.0 * row[f"{side} {part}"] for row in rows if row["bits"] == bits])
@@ -134,6 +139,7 @@ def main(words: list[str]) -> None:
     parser.add_argument("--profile", default="loihi2")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--splits", action="store_true")
+    parser.add_argument("--plan", type=Path)
     parser.add_argument("--bits", type=int, nargs="+", default=WIDTHS)
     parser.add_argument("--epochs", type=int, default=EPOCHS)
     parser.add_argument("--rate", type=float, default=RATE)

@@ -1,6 +1,6 @@
 """Bound random networks, run them, and print what their bounds have to spare.
 
-    .venv/bin/python tools/bound_networks.py --networks 10000 --out runs/bounds.jsonl
+    .venv/bin/python tools/bound_networks.py --networks 10000 --jobs 2 --out runs/bounds.jsonl
 
 FILE gets a line for each network; the same command goes on where it ended.
 """
@@ -12,6 +12,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterable
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TypedDict
 
@@ -67,6 +68,7 @@ def main() -> int:
     """Run networks that FILE does not hold yet, and print the figures of all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--networks", type=int, default=10000)
+    parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE")
     arguments = parser.parse_args()
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
@@ -74,9 +76,9 @@ def main() -> int:
     sys.path.insert(0, str(ROOT / "tests" / "helpers"))
     from bounded_networks import run_case
 
-    with arguments.out.open("a", encoding="utf-8") as file:
-        for seed in range(len(cases), arguments.networks):
-            broken, spare = run_case(seed)
+    with arguments.out.open("a", encoding="utf-8") as file, get_context("spawn").Pool(arguments.jobs) as pool:
+        seeds = range(len(cases), arguments.networks)
+        for seed, (broken, spare) in zip(seeds, pool.imap(run_case, seeds), strict=True):  # in the order of seeds
             cases.append({"broken": broken, "spare": spare})
             file.write(json.dumps(cases[-1]) + "\n")
             file.flush()
