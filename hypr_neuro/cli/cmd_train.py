@@ -36,7 +36,7 @@ EXAMPLES = (
     "hypr-neuro train --data digits --layer lif:64 --layer alif:32 --no-bias",
     "hypr-neuro train --data digits --arithmetic fixed --profile loihi2",
     "hypr-neuro train --from runs/a/network.h5 --arithmetic quantized --epochs 5 --out runs/q",
-    "hypr-neuro train --from runs/a/network.h5 --arithmetic quantized --plan runs/a/plan.yaml --out runs/m",
+    "hypr-neuro train --from a/network.h5 --arithmetic quantized --plan a/plan.yaml --out runs/m",
     "hypr-neuro train --from runs/a/network.h5 --epochs 2 --out runs/c",
 )
 
