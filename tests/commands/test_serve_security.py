@@ -145,16 +145,17 @@ def test_an_expired_lease_is_refused_and_asked_for_anew(tmp_path: Path) -> None:
     server = Server(tmp_path, "--lease", "1")
     try:
         with open_device(server.address) as device:
-            device.line._stop.set()  # nobody renews
+            line: Any = device.line
+            line._stop.set()  # nobody renews
             device.load(learning_network(SEED), options())
             learner = device.learner()
             learner.learn(learning_samples(2, SEED))
             x, expected = X, simulate(learner.fetch(), X).readout
-            old = device.line.lease  # type: ignore[attr-defined]
+            old = line.lease
             time.sleep(1.2)
             assert np.array_equal(device.run(x).readout, expected)
             learner.learn(learning_samples(1, SEED))
-            assert device.line.lease != old  # type: ignore[attr-defined]
+            assert line.lease != old
     finally:
         server.stop()
 

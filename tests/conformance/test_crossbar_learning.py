@@ -158,7 +158,9 @@ def test_eligibilities_without_decay_and_noise_are_those_of_digital_memory() -> 
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.1])
-def test_eligibilities_decay_by_themselves_with_noise_of_their_own(spread: float) -> None:
+def test_eligibilities_decay_by_themselves_with_noise_of_their_own(
+    spread: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The eligibilities of a readout, whose equation is short, ε ← κ ε + gain z, as they are kept."""
     profile = noisy("reram_neohebbian", eligibility_spread=spread, eligibility_time=0.02)
     qnet = random_quantized("lif", 11, profile, bias=False)
@@ -173,7 +175,7 @@ def test_eligibilities_decay_by_themselves_with_noise_of_their_own(spread: float
         block(*given)
         spikes.append(learner.simulator.populations[0].outputs.copy())
 
-    learner.simulator.block = watched  # type: ignore[method-assign]
+    monkeypatch.setattr(learner.simulator, "block", watched)
     learner._sample(x, learner._targets(len(x), label, scored, None, None, None), None)
     sent = np.concatenate(spikes)
     readout, widths = qnet.populations[1], learner.layers[1].widths
