@@ -15,7 +15,7 @@ import numpy as np
 from timing import best
 
 from hypr_neuro.graph.integer import IntegerNetwork, Population, Synapses
-from hypr_neuro.run.forward import cpu_count
+from hypr_neuro.numbers.threads import threads
 from hypr_neuro.sim.engine import simulate
 from hypr_neuro.sim.reference import simulate_reference
 from hypr_neuro.sim.simulator import Simulator
@@ -134,7 +134,7 @@ def _lava(case: dict[str, Any]) -> dict[str, np.ndarray] | None:
 
 def _throughput(sizes: tuple[int, ...]) -> None:
     """Synaptic operations (a weight added for a spike) a second, against a loop that adds rows of this matrix alone."""
-    cores = cpu_count() or 1
+    cores = threads()
     print(f"synaptic operations a second, a tenth fires; limit: adding rows of the same matrix, one core or {cores}")
     for n in sizes:
         network, x = _driven(n)

@@ -21,7 +21,7 @@ app = typer.Typer(
 )
 
 GROUPS = {
-    "Start here": ("demo", "data", "profiles"),
+    "Start here": ("demo", "data", "profiles", "warm"),
     "Networks": ("train", "import", "export"),
     "Integers on a chip": ("quantize", "check", "place", "fit", "compile", "simulate", "learn"),
     "What came out": ("compare", "study", "widths", "faults", "diff", "report"),

@@ -44,7 +44,7 @@ def prepare() -> None:
     _set_up_compiler()
     lanes.register()
     for function in jit.take_unregistered():
-        register_jitable(forceinline=True)(function)
+        register_jitable(forceinline=True, no_cfunc_wrapper=True)(function)
 
 
 def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = False) -> F:
@@ -63,7 +63,8 @@ def compile_kernel(function: F, precision: str = "float64", *, disjoint: bool = 
         if precision == "float32":
             function = jit.single_precision(function)
         prepare()
-    options: dict[str, Any] = {"nogil": True, "error_model": "numpy"}
+    # nothing calls a kernel by a pointer of C
+    options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "no_cfunc_wrapper": True}
     pipeline = {"pipeline_class": _disjoint_arguments()} if disjoint else {}
     extensions = sys.modules[__name__], jit, kernel_digest, lanes
     named = tuple(options.items()), disjoint
