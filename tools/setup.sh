@@ -1,7 +1,8 @@
 #!/bin/sh
 # usage: tools/setup.sh VENV [PYTHON]
 # Make sure that the virtual environment VENV holds hypr-neuro (editable), its dependencies and the development
-# tools, at the versions of constraints.txt. A second call finds VENV/.installed and does nothing.
+# tools, at the versions of constraints.txt, and that what the usual commands run is compiled. A second call finds
+# VENV/.installed and does nothing.
 #
 # Lava exists for Python 3.10 only. Without PYTHON, a new environment gets Python 3.10 if pyenv, PATH or uv has one,
 # else the newest Python from 3.11 on, and Lava stays out.
@@ -78,6 +79,8 @@ if [ -z "$have" ] || [ "$(cat "$venv/.installed" 2>/dev/null)" != "$stamp" ]; th
     say "installing hypr-neuro, its dependencies and the development tools into $venv (minutes the first time)"
     rm -f "$venv/.installed"
     "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]' setuptools
+    say "compiling what the commands need, once a machine (a minute the first time)"
+    "$venv/bin/hypr-neuro" warm --json >/dev/null || say "left out: each command compiles what it needs by itself"
     printf '%s\n' "$stamp" >"$venv/.installed"
 fi
 

@@ -15,6 +15,7 @@ from hypr_neuro.cli.tables import emit, print_table
 if TYPE_CHECKING:
     from hypr_neuro.workflow.warm import CompiledKernel
 
+KERNELS = "Kernels"
 EXAMPLES = ("hypr-neuro warm", "hypr-neuro warm --neuron alif --neuron lif", "hypr-neuro warm --neuron all")
 
 
@@ -23,10 +24,14 @@ def run(
     neuron: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="NAME", help="Of networks to come, again for more, or 'all' (default: those of known data sets)."
+            metavar="NAME",
+            help="Of networks to come, again for more, or 'all' (default: those of known data sets).",
+            rich_help_panel=KERNELS,
         ),
     ] = None,
-    jobs: Annotated[int | None, typer.Option(metavar="N", min=1, help="Processes (default: one a core).")] = None,
+    jobs: Annotated[
+        int | None, typer.Option(metavar="N", min=1, help="Processes (default: one a core).", rich_help_panel=KERNELS)
+    ] = None,
     json: Json = False,
 ) -> None:
     """Compile what train, simulate, learn and compare need, side by side, so that they start at once.

@@ -15,7 +15,6 @@ from typing import Any
 
 from hypr_neuro.numbers.fixed_point import isqrt, mix32
 
-
 INLINED = {"no_cfunc_wrapper": True}
 """Options of functions that nothing calls by a pointer of C: without that entry they compile sooner."""
 

@@ -90,7 +90,7 @@ def compile_kernels(names: Sequence[str], jobs: int) -> Iterator[tuple[str, str,
     order = [(first, "chip"), *((name, "train") for name in names), *((name, "chip") for name in others)]
     with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
         try:
-            pending = [pool.submit(_compile_stage, *job) for job in order]
+            pending = [pool.submit(compile_stage, *job) for job in order]
             for (neuron, stage), done in zip(order, pending, strict=True):
                 yield neuron, stage, done.result()
         except BaseException:
@@ -98,7 +98,8 @@ def compile_kernels(names: Sequence[str], jobs: int) -> Iterator[tuple[str, str,
             raise
 
 
-def _compile_stage(neuron: str, stage: str) -> list[CompiledKernel]:
+def compile_stage(neuron: str, stage: str) -> list[CompiledKernel]:
+    """Do in this process what a network of the neuron does in a stage; return the kernels that were compiled for it."""
     with _listening(neuron, stage) as found, warnings.catch_warnings():
         warnings.simplefilter("ignore", HyprWarning)  # of six random samples that teach nothing
         _train(neuron) if stage == "train" else _on_chip(neuron)
@@ -106,34 +107,37 @@ def _compile_stage(neuron: str, stage: str) -> list[CompiledKernel]:
 
 
 def _train(neuron: str) -> None:
-    import hypr_neuro as hn
+    from hypr_neuro.train.loop import train
 
-    hn.train(_network(neuron), _data(), epochs=1, batch_size=4, progress=False)
+    train(_network(neuron), _data(), epochs=1, batch_size=4, progress=False)
 
 
 def _on_chip(neuron: str) -> None:
-    import hypr_neuro as hn
+    from hypr_neuro.comparing.compare import compare
+    from hypr_neuro.quantizing.quantize import quantize
+    from hypr_neuro.sim.engine import simulate
+    from hypr_neuro.sim.learning.options import LearnOptions
 
     net, data = _network(neuron), _data()
-    qnet = hn.quantize(net, "loihi2", calibration=dict.fromkeys(("layers.0", "readout"), 8.0))
-    hn.simulate(qnet.integer(), data.x)
-    hn.compare(net, qnet, data, options=hn.LearnOptions(rate=0.1), progress=False)
+    qnet = quantize(net, "loihi2", calibration=dict.fromkeys(("layers.0", "readout"), 8.0))
+    simulate(qnet.integer(), data.x)
+    compare(net, qnet, data, options=LearnOptions(rate=0.1), progress=False)
 
 
 def _network(neuron: str) -> Any:
-    import hypr_neuro as hn
+    from hypr_neuro.graph.network import Network
 
     layer = {"neuron": neuron, "size": 8, "recurrent": True, "bias": True}
-    return hn.Network.build({"inputs": 4, "outputs": 3, "layers": [layer]}, seed=0)
+    return Network.build({"inputs": 4, "outputs": 3, "layers": [layer]}, seed=0)
 
 
 @cache
 def _data() -> Any:
     """Return six samples of spikes, two of each part."""
-    import hypr_neuro as hn
+    from hypr_neuro.data import SequenceData
 
     x = (np.random.default_rng(0).random((6, 5, 4)) < 0.5).astype(np.int8)
-    return hn.SequenceData("warm", x, np.array([0, 1, 2, 0, 1, 2]), np.repeat(["train", "validation", "test"], 2), 3)
+    return SequenceData("warm", x, np.array([0, 1, 2, 0, 1, 2]), np.repeat(["train", "validation", "test"], 2), 3)
 
 
 @contextmanager

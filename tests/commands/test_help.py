@@ -128,7 +128,7 @@ def test_a_value_out_of_range_is_shown_with_the_rule(words: tuple[str, ...], tol
 
 
 @pytest.mark.parametrize(
-    "name", [name for name in COMMANDS if name not in ("data", "profiles", "diff", "report", "fit")]
+    "name", [name for name in COMMANDS if name not in ("data", "profiles", "diff", "report", "fit", "warm")]
 )
 def test_an_empty_path_is_not_the_folder_that_one_is_in(name: str) -> None:
     needed = [p.name for p in PROGRAM.commands[name].params if p.param_type_name == "argument" and p.required]
