@@ -52,7 +52,7 @@ def run(
             compiled += found
             rows.append([name, stage, len(found), round(sum(k.seconds for k in found), 1)])
     if not json and compiled:
-        print_table(["neuron", "stage", "kernels compiled", "seconds of a core"], rows)
+        print_table(["neuron", "stage", "kernels compiled", "seconds"], rows)
     facts = {
         "kernels compiled": [asdict(k) for k in compiled] if json else len(compiled),
         "seconds": time.perf_counter() - started,

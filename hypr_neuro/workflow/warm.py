@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import time
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from multiprocessing import get_context
@@ -34,7 +32,7 @@ class CompiledKernel:
     name
         Of the function that makes it.
     seconds
-        Of one core.
+        From start to end.
     """
 
     neuron: str
@@ -62,12 +60,10 @@ def chosen_neurons(names: Sequence[str] = ()) -> tuple[str, ...]:
     """Return the neurons of these names, "all" for every one, the usual ones for none; InputError for another name."""
     if not names:
         return usual_neurons()
-    if ALL in names:
-        return neurons()
     for name in names:
-        if name not in neurons():
+        if name not in (*neurons(), ALL):
             raise InputError(f"neuron '{name}', rule: one of {', '.join(neurons())}, or {ALL}")
-    return tuple(dict.fromkeys(names))
+    return neurons() if ALL in names else tuple(dict.fromkeys(names))
 
 
 def compile_kernels(names: Sequence[str], jobs: int) -> Iterator[tuple[str, str, list[CompiledKernel]]]:
@@ -100,10 +96,12 @@ def compile_kernels(names: Sequence[str], jobs: int) -> Iterator[tuple[str, str,
 
 def compile_stage(neuron: str, stage: str) -> list[CompiledKernel]:
     """Do in this process what a network of the neuron does in a stage; return the kernels that were compiled for it."""
-    with _listening(neuron, stage) as found, warnings.catch_warnings():
+    from numba.core import event
+
+    with event.install_recorder("numba:compile") as recorder, warnings.catch_warnings():
         warnings.simplefilter("ignore", HyprWarning)  # of six random samples that teach nothing
         _train(neuron) if stage == "train" else _on_chip(neuron)
-    return found
+    return _kernels(recorder.buffer, neuron, stage)
 
 
 def _train(neuron: str) -> None:
@@ -140,24 +138,15 @@ def _data() -> Any:
     return SequenceData("warm", x, np.array([0, 1, 2, 0, 1, 2]), np.repeat(["train", "validation", "test"], 2), 3)
 
 
-@contextmanager
-def _listening(neuron: str, stage: str) -> Iterator[list[CompiledKernel]]:
-    """Collect the kernels that are compiled in the block."""
-    from numba.core import event
-
-    found: list[CompiledKernel] = []
-    started: dict[Any, float] = {}
-
-    class Listener(event.Listener):
-        def on_start(self, happened: Any) -> None:
-            started[happened.data["dispatcher"]] = time.thread_time()
-
-        def on_end(self, happened: Any) -> None:
-            compiled = happened.data["dispatcher"]
-            seconds = time.thread_time() - started.pop(compiled)
-            maker, _, inner = compiled.py_func.__qualname__.partition(".<locals>.")
-            if inner.startswith("kernel_"):  # not a function that a kernel calls
-                found.append(CompiledKernel(neuron, stage, maker.lstrip("_"), seconds))
-
-    with event.install_listener("numba:compile", Listener()):
-        yield found
+def _kernels(recorded: list[tuple[float, Any]], neuron: str, stage: str) -> list[CompiledKernel]:
+    """Return the kernels among the functions that numba says it compiled."""
+    found, started = [], {}
+    for moment, happened in recorded:
+        compiled = happened.data["dispatcher"]
+        if happened.is_start:
+            started[compiled] = moment
+            continue
+        maker, _, inner = compiled.py_func.__qualname__.partition(".<locals>.")
+        if inner.startswith("kernel_"):  # not a function that a kernel calls
+            found.append(CompiledKernel(neuron, stage, maker.lstrip("_"), moment - started[compiled]))
+    return found
