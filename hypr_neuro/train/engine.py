@@ -13,20 +13,20 @@ import numpy as np
 from hypr_neuro.graph.layer import Layer
 from hypr_neuro.numbers.arrays import Array
 from hypr_neuro.run.forward import FloatType, LayerArrays, LayerForward, Noise
-from hypr_neuro.train.kernels import current_stage, p_stage
+from hypr_neuro.train.kernels import carried_sums, current_stage, p_stage
 from hypr_neuro.train.rules.base import Rule
 
 
 class Sums:
-    """What a P-stage adds to: one entry a synapse, neuron or parameter and sample."""
+    """What P-stages add to: one entry a synapse, neuron or parameter and sample; with `rows` so many of each."""
 
-    def __init__(self, layer: Layer, batch: int, dtype: FloatType) -> None:
-        n = layer.size
-        self.weight = np.zeros((batch, layer.inputs, n), dtype)
+    def __init__(self, layer: Layer, batch: int, dtype: FloatType, rows: int | None = None) -> None:
+        n, front = layer.size, () if rows is None else (rows,)
+        self.weight = np.zeros((*front, batch, layer.inputs, n), dtype)
         learned = 0 if layer.recurrent is None or "recurrent" in layer.frozen else n
-        self.recurrent = np.zeros((batch, learned, n), dtype)
-        self.bias = np.zeros(batch * n, dtype)
-        self.param = np.zeros((len(layer.model.trainable), batch * n), dtype)
+        self.recurrent = np.zeros((*front, batch, learned, n), dtype)
+        self.bias = np.zeros((*front, batch * n), dtype)
+        self.param = np.zeros((*front, len(layer.model.trainable), batch * n), dtype)
 
     def arrays(self) -> tuple[Array, Array, Array, Array]:
         """Return the arrays in the order of the kernel's arguments."""
@@ -57,9 +57,9 @@ class LayerEngine(LayerForward):
 
     Attributes
     ----------
-    eligibility : list of Sums
-        Carried from one sub-sequence to the next, beside the state: one for each state and, if the rule needs it, one
-        for the last spike (or its filtered trace); empty before the first carry.
+    eligibility : Sums
+        Carried from one sub-sequence to the next, beside the state: a row for each state and, if the rule needs it, one
+        for the last spike (or its filtered trace); None before the first carry.
     pending : ndarray
         (delay, batch·n), learning signals that have not arrived yet.
     """
@@ -84,7 +84,7 @@ class LayerEngine(LayerForward):
         self.of_current = rule.eligibility == "current"
         self.carried = 0 if self.of_current else self.d + int(spike_returns or filtered)
         self.leak, self.gradient = dtype(leak), Sums(layer, batch, dtype)
-        self.eligibility: list[Sums] = []
+        self.eligibility: Sums | None = None
         self.pending = np.zeros((delay, self.output.size), dtype)
         self._feedback_weights = None if feedback_weights is None else np.ascontiguousarray(feedback_weights, dtype)
         self._no_weight = np.zeros((self.n, 0), dtype)
@@ -100,9 +100,9 @@ class LayerEngine(LayerForward):
             self._current_stage(signal)
             return
         adjoint = np.zeros((self.d + 1, self.output.size), self.dtype)
-        self._p_stage(signal, adjoint, self.gradient, below_signal)
-        if self.eligibility:
-            self._add_carried(adjoint, self.eligibility, self.gradient)
+        sums = self.gradient.arrays()
+        self._p_stage(signal, adjoint, sums, below_signal)
+        self._add_carried(adjoint[None], *(a[None] for a in sums))
 
     def take_over(self, arrays: LayerArrays) -> None:
         """Go on with other weights and parameters; the gradient starts anew, eligibilities stay."""
@@ -116,15 +116,12 @@ class LayerEngine(LayerForward):
             return
         silent = self.buffer("silent", self.current.shape[0], self.output.size)
         silent[...] = 0.0
-        moved = []
+        adjoint = np.zeros((self.carried, self.d + 1, self.output.size), self.dtype)
+        moved = Sums(self.layer, self.batch, self.dtype, self.carried)
         for j in range(self.carried):
-            adjoint = np.zeros((self.d + 1, self.output.size), self.dtype)
-            adjoint[j] = 1.0
-            sums = Sums(self.layer, self.batch, self.dtype)
-            self._p_stage(silent, adjoint, sums, None)
-            if self.eligibility:
-                self._add_carried(adjoint, self.eligibility, sums)
-            moved.append(sums)
+            adjoint[j, j] = 1.0
+            self._p_stage(silent, adjoint[j], tuple(a[j] for a in moved.arrays()), None)
+        self._add_carried(adjoint, *moved.arrays())
         self.eligibility = moved
 
     def _delayed(self, signal: Array) -> Array:
@@ -155,7 +152,7 @@ class LayerEngine(LayerForward):
             self.n,
         )
 
-    def _p_stage(self, signal: Array, adjoint: Array, sums: Sums, below_signal: Array | None) -> None:
+    def _p_stage(self, signal: Array, adjoint: Array, sums: tuple[Array, ...], below_signal: Array | None) -> None:
         feedback_weights = self.arrays.weight if self._feedback_weights is None else self._feedback_weights
         weight = self._no_weight if below_signal is None else feedback_weights
         self.kernel(
@@ -168,7 +165,7 @@ class LayerEngine(LayerForward):
             self.params,
             signal,
             adjoint,
-            *sums.arrays(),
+            *sums,
             weight,
             self.below if below_signal is None else below_signal,
             self.arrays.recurrent,
@@ -177,18 +174,13 @@ class LayerEngine(LayerForward):
             self.n,
         )
 
-    def _add_carried(self, adjoint: Array, eligibility: list[Sums], to: Sums) -> None:
-        """Add Σ_j adjoint_j · ε_j to the sums `to`."""
-        for j, sums in enumerate(eligibility):
-            by_neuron = adjoint[j].reshape(self.batch, 1, self.n)
-            if "weight" not in self.layer.frozen:
-                to.weight += by_neuron * sums.weight
-            to.recurrent += by_neuron * sums.recurrent
-            to.bias += adjoint[j] * sums.bias
-            to.param += adjoint[j] * sums.param
+    def _add_carried(self, adjoint: Array, *sums: Array) -> None:
+        """Add Σ_j adjoint_j · ε_j to the sums, row by row."""
+        if self.eligibility is not None:
+            carried_sums(self.precision)(adjoint, *sums, *self.eligibility.arrays())
 
     @property
     def nbytes(self) -> int:
         """Count the bytes of the sub-sequence's arrays, the eligibilities and the gradient."""
-        sums = [self.gradient, *self.eligibility]
+        sums = [self.gradient, *([] if self.eligibility is None else [self.eligibility])]
         return sum(a.nbytes for a in self._buffers.values()) + sum(a.nbytes for s in sums for a in s.arrays())

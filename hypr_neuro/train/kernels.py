@@ -199,6 +199,37 @@ def p_stage(model_name: str, precision: str, own_spike: bool, recurrent: bool, f
 
 
 @cache
+def carried_sums(precision: str) -> Callable[..., None]:
+    """Make the kernel that adds what carried eligibilities give: Σ_j adjoint[r, j] · ε_j to row r of the sums.
+
+    adjoint : (rows, d+1, batch·n)
+    by_weight, by_recurrent, by_bias, by_param : the sums of `p_stage`, with `rows` in front
+    weight, recurrent, bias, param : ε, likewise with j in front
+    """
+
+    def kernel(adjoint, by_weight, by_recurrent, by_bias, by_param, weight, recurrent, bias, param):
+        n, size = np.uintp(by_weight.shape[3]), np.uintp(by_bias.shape[1])
+        inputs, sources = np.uintp(by_weight.shape[2]), np.uintp(by_recurrent.shape[2])
+        for r in range(adjoint.shape[0]):
+            for j in range(bias.shape[0]):
+                phi = adjoint[r, j]
+                for k in range(size):
+                    by_bias[r, k] += phi[k] * bias[j, k]
+                for m in range(param.shape[1]):
+                    for k in range(size):
+                        by_param[r, m, k] += phi[k] * param[j, m, k]
+                for b in range(size // n):
+                    for e in range(inputs):
+                        for i in range(n):
+                            by_weight[r, b, e, i] += phi[b * n + i] * weight[j, b, e, i]
+                    for e in range(sources):
+                        for i in range(n):
+                            by_recurrent[r, b, e, i] += phi[b * n + i] * recurrent[j, b, e, i]
+
+    return compile_kernel(kernel, precision, disjoint=True)
+
+
+@cache
 def current_stage() -> Callable[..., None]:
     """Make the kernel that turns signals ∂L/∂I_t into gradients: weights get Σ_t signal_t ⊗ pre_t, biases Σ_t signal_t.
 
