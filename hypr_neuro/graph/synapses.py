@@ -173,10 +173,14 @@ class Synapses(WeightedEnds):
         weights = self.weights
         if isinstance(weights, Convolution):
             return weights.magnitudes()
-        # abs would overflow at the lowest number of a narrow type
-        positive, negative = (weights * (weights > 0), weights * (weights < 0))
-        sums = [np.asarray(part.sum(axis=1, dtype=np.int64)).reshape(-1) for part in (positive, negative)]
-        return np.asarray(sums[0] - sums[1])
+        if isinstance(weights, np.ndarray):
+            return np.asarray(_magnitudes(weights).sum(axis=1, dtype=np.int64))
+        starts, sums = weights.indptr, np.zeros(self.shape[0], np.int64)
+        # a row without weights would take the first one of the next row
+        rows = np.flatnonzero(np.diff(starts))
+        if rows.size:
+            sums[rows] = np.add.reduceat(_magnitudes(weights.data), starts[rows], dtype=np.int64)
+        return sums
 
     @cached_property
     def reads(self) -> Array:
@@ -257,7 +261,7 @@ def _matrix(name: str, quantity: str, value: Any) -> Weights:
 
         # of explicit parts: a matrix of numpy's old kind multiplies differently
         try:
-            csr = value.tocsr().copy()
+            csr = value.tocsr(copy=True)
             matrix = csr_array((csr.data, csr.indices, csr.indptr), shape=csr.shape)
             matrix.check_format(full_check=True)
         except ValueError as error:
@@ -283,6 +287,12 @@ def _matrix(name: str, quantity: str, value: Any) -> Weights:
 def _frozen(array: Array) -> Array:
     array.setflags(write=False)
     return array
+
+
+def _magnitudes(values: Array) -> Array:
+    """Return |values| in the unsigned type of the same width, which holds that of the lowest number too."""
+    found = np.abs(values)
+    return np.asarray(found.view(f"u{found.itemsize}"))
 
 
 def _stored(matrix: Any) -> Array:

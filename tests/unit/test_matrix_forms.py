@@ -79,3 +79,16 @@ def test_the_numbers_do(make: Callable[[Any], Any]) -> None:
     moved = weights()
     moved.indices[0] = (set(range(PRE)) - set(moved.indices[: moved.indptr[1]])).pop()
     assert len({make(w).digest() for w in (weights(), changed, moved)}) == 3
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16, np.int32, np.uint8, np.uint32, ">i2"])
+def test_magnitudes_are_those_of_python_integers(kind: Any) -> None:
+    """At both ends of the type, with empty rows at the start, in the middle and at the end."""
+    ends = np.iinfo(kind)
+    dense = np.zeros((6, 4), kind)
+    dense[1, 1:], dense[2, 0], dense[4, :2] = ends.min, ends.max, (ends.min, ends.max)
+    expected = [sum(abs(value) for value in row) for row in dense.tolist()]
+    for form in (dense, sparse.csr_array(dense)) if np.dtype(kind).isnative else (dense,):
+        assert Synapses("input", "out", form, exponent=0).magnitudes.tolist() == expected
+    empty = sparse.csr_array((3, 4), dtype=np.dtype(kind).newbyteorder("="))
+    assert Synapses("input", "out", empty, exponent=0).magnitudes.tolist() == [0, 0, 0]
