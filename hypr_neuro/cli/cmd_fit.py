@@ -53,7 +53,11 @@ def run(
     ] = None,
     learn: Annotated[
         bool | None,
-        typer.Option("--learn/--no-learn", help="Only networks that learn, or only ones that do not (default: both)."),
+        typer.Option(
+            "--learn/--no-learn",
+            "--learning/--no-learning",
+            help="Only networks that learn, or only ones that do not (default: both).",
+        ),
     ] = None,
     inputs: Annotated[
         int | None, typer.Option(metavar="N", min=1, help="Input channels.", rich_help_panel=SHAPE)
@@ -166,7 +170,8 @@ def _of_chip(
     _show(asdict(found), found.table(), json)
     if not json:
         for room in found.rooms:
-            line = f"one more neuron a layer, {room.learns} learning: {room.refused or 'nobody looked further'}"
+            size = "one more neuron a layer" if room.neurons else "no network fits"
+            line = f"{size}, {room.learns} learning: {room.refused or 'nobody looked further'}"
             print(*wrap(line, WIDTH, subsequent_indent="  "), sep="\n")
 
 

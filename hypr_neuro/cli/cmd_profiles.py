@@ -68,8 +68,9 @@ def _asked(words: list[str], schema: bool) -> tuple[str, list[str]]:
     if len(names) < least or (most is not None and len(names) > most):
         found = "" if action != "show" or not names or names[0] in profile_names() else like(names[0], ACTIONS)
         counts = f"at least {least}" if most is None else f"{least}"
+        given = f"{len(names)} name{'' if len(names) == 1 else 's'}"
         raise InputError(
-            f"profiles {' '.join(words)}{found}: {len(names)} names, rule: {counts} for {action}; "
+            f"profiles {' '.join(words)}{found}: {given}, rule: {counts} for {action}; "
             f"`hypr-neuro profiles -h` shows all forms"
         )
     return action, names

@@ -30,6 +30,8 @@ LARGEST = 1 << 14
 """Neurons of a layer beyond which nobody looks."""
 SAMPLE = 16
 """Neurons that are converted from float; others have the integers of one of these."""
+READOUT = "li"
+"""Neuron of the outputs."""
 DEFAULT = "brf"
 """Neuron of the layers, where the chip has it; else LIF."""
 
@@ -121,6 +123,7 @@ def largest_on_chip(
         For what the chip cannot run at any size.
     """
     chip = load_profile(profile)
+    _check_readout(chip)
     chosen = neuron or usual_neuron(chip)
     bias = bias and "bias" not in settled_parameters(chip)
     layer: dict[str, Any] = {"neuron": chosen, "recurrent": recurrent, "bias": bias}
@@ -142,6 +145,16 @@ def usual_neuron(chip: Profile) -> str:
     """Return the neuron of layers of which nobody says more: one that the chip has."""
     models = None if chip.runs.models is None else chip.runs.models.value
     return DEFAULT if models is None or DEFAULT in models else NEURON
+
+
+def _check_readout(chip: Profile) -> None:
+    """Raise DoesNotFitError where the chip has no readout of a chain."""
+    models = None if chip.runs.models is None else chip.runs.models.value
+    if models is not None and READOUT not in models:
+        raise DoesNotFitError(
+            f"profile '{chip.name}': neurons {', '.join(models)}, rule: '{READOUT}' among them, the readout of the "
+            "chains that are looked for here; import a network of the chip's neurons, quantize and place it"
+        )
 
 
 def _converted(spec: dict[str, Any], size: int, chip: Profile) -> QuantizedNetwork:

@@ -67,3 +67,13 @@ def test_what_does_not_go_together_is_named(run: Path) -> None:
     assert "--weight-bits: of a shape" in refused("fit", run / "quantized.h5", "--memory", "1K", "--weight-bits", "3")
     assert "holds a float network" in refused("fit", run / "network.h5", "--memory", "1K")
     assert "memory = 'lots'" in refused("fit", run / "quantized.h5", "--memory", "lots")
+
+
+def test_no_size_fits_a_chip() -> None:
+    words = ("--inputs", "40", "--outputs", "10", "--no-learning")
+    assert (
+        "no network fits, nothing learning: network: 40 input channels"
+        in called("fit", "--profile", "xylo", *words).stdout
+    )
+    for profile in ("odin", "dynapcnn", "speck"):
+        assert "rule: 'li' among them" in refused("fit", "--profile", profile, *words)

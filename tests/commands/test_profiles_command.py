@@ -126,11 +126,11 @@ def test_shipped_profiles_have_no_faults(name: str) -> None:
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("diff", "loihi2"), "profiles diff loihi2: 1 names, rule: 2 for diff"),
+        (("diff", "loihi2"), "profiles diff loihi2: 1 name, rule: 2 for diff"),
         (("diff", "loihi1", "loihi2", "xylo"), "3 names, rule: 2 for diff"),
         (("validate",), "profiles validate: 0 names, rule: at least 1 for validate"),
         (("show",), "0 names, rule: 1 for show"),
-        (("list", "loihi2"), "1 names, rule: 0 for list"),
+        (("list", "loihi2"), "1 name, rule: 0 for list"),
         (("shwo", "loihi2"), "profiles shwo loihi2 (did you mean 'show'?): 2 names, rule: 1 for show"),
         (("lohi2",), "unknown profile 'lohi2' (did you mean 'loihi2'?), known: "),
         (("diff", "loihi2", "xyl"), "unknown profile 'xyl' (did you mean 'xylo'?), known: "),
