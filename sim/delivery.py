@@ -48,7 +48,7 @@ class SparseWeights:
     ----------
     starts : (pre + 1,)
         Where those of each neuron start.
-    post, weight : (synapses,)
+    post, weight : (synapses,) int32
         Receiving neurons and mantissas.
     """
 
@@ -131,17 +131,18 @@ class Delivery:
         self.exponent = int(np.clip(self.given_exponent + factor, -LARGEST_SHIFT, LARGEST_SHIFT))
         self.bias = (always_on >> factor).astype(np.int32)
         self.weights: DenseWeights | SparseWeights | KernelWeights
+        self.fan_out: Any
         if isinstance(weights, Convolution):
             self.fan_out, self.weights = weights.fan_out, by_kernel(weights, factor)
             return
-        sparse = not isinstance(weights, np.ndarray)
-        self.fan_out = np.bincount(weights.indices, minlength=weights.shape[1]) if sparse else weights.shape[0]
-        if sparse and _worth_rows(weights):
-            weights = weights.toarray()
         if isinstance(weights, np.ndarray):
-            self.weights = _dense(weights >> factor)
+            self.fan_out, self.weights = weights.shape[0], _dense(weights >> factor)
+        elif _worth_rows(weights):
+            self.fan_out = np.bincount(weights.indices, minlength=weights.shape[1])
+            self.weights = _dense(weights.toarray() >> factor)
         else:
             self.weights = by_presynaptic(weights, factor)
+            self.fan_out = np.diff(self.weights.starts)
 
     def messages(self, sent: Array) -> Array:
         """Return what travels over the connection of what its source gave."""
@@ -180,8 +181,8 @@ def by_presynaptic(weights: Any, factor: int = 0) -> SparseWeights:
     columns = csc_array(weights)
     return SparseWeights(
         columns.indptr.astype(np.int64),
-        columns.indices.astype(np.int64),
-        (columns.data.astype(np.int64) >> factor).astype(np.int32),
+        columns.indices.astype(np.int32, copy=False),
+        (columns.data >> factor if factor else columns.data).astype(np.int32, copy=False),
     )
 
 

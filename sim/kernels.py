@@ -54,7 +54,7 @@ class SparseGroups(NamedTuple):
         As in `DenseGroups`.
     starts : (groups, n + 1) int64
         Where the synapses of each sending neuron start.
-    post : (synapses,) int64
+    post : (synapses,) int32
         Receiving neurons.
     weight : (synapses,) int32
         Mantissas.

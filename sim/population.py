@@ -28,7 +28,7 @@ class Feedback:
         self.sparse = SparseGroups(
             *_heads(remaining),
             starts.reshape(len(remaining), size + 1),
-            np.concatenate([np.zeros(0, np.int64), *(s.post for s in groups)]),
+            np.concatenate([np.zeros(0, np.int32), *(s.post for s in groups)]),
             np.concatenate([np.zeros(0, np.int32), *(s.weight for s in groups)]),
         )
 

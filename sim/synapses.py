@@ -100,7 +100,7 @@ def add_scaled_row(sums: Any, row: Any, z: Any, n: Any) -> None:
 def add_sparse(sums: Any, start: Any, stop: Any, post: Any, weight: Any, z: Any) -> None:
     """Add sums[post[s]] += z · weight[s] for start ≤ s < stop."""
     for s in range(start, stop):
-        sums[post[s]] += z * weight[s]
+        sums[np.uintp(post[s])] += z * weight[s]
 
 
 @jitable
@@ -199,7 +199,7 @@ def sparse_kernel() -> Callable[..., None]:
 
     starts : (pre + 1,) int64
         Where the synapses of each presynaptic neuron start.
-    post, weight : (synapses,) int64, int32
+    post, weight : (synapses,) int32
         Receiving neurons and mantissas.
     """
 

@@ -171,7 +171,7 @@ def _placed(incoming: Incoming, taken: list[Delivery], dtype: type, chunk: int) 
             delivery.weights = DenseWeights(np.zeros((sources, targets), dtype), chunk)
         else:
             starts = np.searchsorted(pre, np.arange(sources + 1)).astype(np.int64)
-            delivery.weights = SparseWeights(starts, post, np.zeros(len(post), np.int32))
+            delivery.weights = SparseWeights(starts, post.astype(np.int32), np.zeros(len(post), np.int32))
         delivery.bias = np.full(targets, delivery.half, np.int32)
         result.append(Placed(incoming, delivery, chosen, post, pre, np.stack([biases, entries.post[biases]])))
     return result
